@@ -3,7 +3,7 @@
     <data-root>/blobs/sha256/<hex>    0600, read-only by convention: its sha256 is its name
     <data-root>/tmp/…                 whatever is being received or removed; emptied at start-up
 
-A blob appears whole or not at all: written and verified under tmp/, fsynced, renamed. A blob goes by being renamed to
+A blob appears whole or not at all: written and verified under tmp/, fsynced, linked. A blob goes by being renamed to
 tmp/ and unlinked there. Which blobs are needed is known to the database alone; `lock` makes that knowledge hold:
 whoever places blobs and records them, or decides that nobody needs them and discards them, does both under it.
 """
@@ -72,7 +72,7 @@ class BlobStore:
                 yield "sha256:" + entry.name, entry.stat(follow_symlinks=False).st_size
 
     def place(self, digest: str, path: str) -> None:
-        """Take over a verified file of the same file system as the blob `digest`. Call `sync` before recording it."""
+        """Link a verified file of the same file system as the blob `digest`. Call `sync` before recording it."""
         destination = self.path(digest)
         if os.path.exists(destination):
             return
@@ -81,7 +81,8 @@ class BlobStore:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.rename(path, destination)
+        with contextlib.suppress(FileExistsError):
+            os.link(path, destination)  # not renamed: the same file may be needed once more by its receiver
 
     def place_bytes(self, data: bytes) -> str:
         """Keep `data` as a blob and return its digest. Call `sync` before recording it."""

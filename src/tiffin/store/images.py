@@ -47,6 +47,7 @@ class Image:
     manifests: tuple[str, ...] = ()
 
 
+Lost = list[tuple[Reference, str]]
 _Row = tuple[str, str | None, str, int, int | None]
 
 
@@ -170,11 +171,11 @@ class ImageStore:
         manifest: manifests_spec.Manifest | None = None,
         blobs: Iterable[Blob] = (),
         names: Sequence[Reference] = (),
-    ) -> tuple[Image, list[str]]:
+    ) -> tuple[Image, Lost]:
         """Record an image whose layers were added and are pinned, with its manifest and names, in one transaction.
 
-        `blobs` are files for blobs that the manifest needs and that may not be here yet. Returns the image, and the ids
-        of images that lost a name to it.
+        `blobs` are files for blobs that the manifest needs and that may not be here yet. Returns the image, and
+        the names that other images lost to it, each with that image's id.
         """
         chain = digests.chain_ids(config.diff_ids)
         chain_id = chain[-1] if chain else None
@@ -189,7 +190,7 @@ class ImageStore:
                 image = replace(image, tagged_ns=now)
             await self._database.write(lambda connection: _record(connection, image, manifest, names))
             self.images[image.id] = image
-            lost = [self.refs[str(name)] for name in names if self.refs.get(str(name), image.id) != image.id]
+            lost = [(name, self.refs[str(name)]) for name in names if self.refs.get(str(name), image.id) != image.id]
             self.refs.update((str(name), image.id) for name in names)
             return image, lost
 

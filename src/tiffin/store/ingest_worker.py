@@ -141,3 +141,25 @@ def ingest_main(message: dict[str, Any], fds: list[int]) -> None:
 
     line.setblocking(True)
     _report(control, work)
+
+
+def inflate_main(message: dict[str, Any], fds: list[int]) -> None:
+    """Write the decompressed stream fds[1] as the file "content" of the directory fds[2]. ok: {"size"}."""
+    control_fd, stream_fd, directory_fd = fds
+    control = Control(control_fd)
+
+    def work() -> dict[str, Any]:
+        root_fd = worker_jail.enter(directory_fd, (control_fd, stream_fd), worker_jail.UNPACK_CAPABILITIES)
+        target = os.open("content", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=root_fd)
+        _, pieces = decompressed(Source(stream_fd))
+        size = 0
+        for piece in pieces:
+            size += len(piece)
+            if size > SIZE_LIMIT:
+                raise TarError(f"the archive expands to more than {SIZE_LIMIT} bytes")
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(target, view) :]
+        return {"size": size}
+
+    _report(control, work)

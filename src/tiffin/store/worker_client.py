@@ -23,10 +23,12 @@ OnPacket = Callable[[dict[str, Any]], None]
 UNPACK = "unpack"
 PACK = "pack"
 INGEST = "ingest"
+INFLATE = "inflate"
 ENTRIES = {
     UNPACK: "tiffin.store.workers:unpack_main",
     PACK: "tiffin.store.workers:pack_main",
     INGEST: "tiffin.store.ingest_worker:ingest_main",
+    INFLATE: "tiffin.store.ingest_worker:inflate_main",
 }
 _KINDS: dict[str, type[errors.TiffinError]] = {
     kind.__name__: kind for kind in (errors.InvalidParameter, errors.NotFound, errors.Conflict, errors.SystemFailure)
@@ -52,6 +54,11 @@ class Workers:
             facts["compressed_size"],
             facts["root_opaque"],
         )
+
+    async def inflate(self, source_fd: int, target_fd: int) -> str:
+        """Decompress a file into a directory; returns the name of the new file in it."""
+        await self.run(INFLATE, {}, [source_fd, target_fd])
+        return "content"
 
     async def ingest(self, chunks: AsyncIterator[bytes], directory_fd: int, on_member: OnPacket) -> dict[str, Any]:
         """Split the archive that `chunks` is into files of the directory; `on_member` hears of each."""
