@@ -12,6 +12,7 @@ One process of this kind is single-threaded for life: after fork only the forkin
 
 from __future__ import annotations
 
+import codecs
 import gc
 import os
 import select
@@ -51,7 +52,7 @@ def load_entries(table: dict[str, str]) -> dict[str, Entry]:
 def close_imports() -> None:
     """Make any later import fail, whatever sys.path says."""
     for codec in ("utf-8", "latin-1", "ascii", "idna", "utf-16-le"):
-        "".encode(codec)
+        codecs.lookup(codec)  # str.encode has short cuts that load nothing
     sys.path[:] = []
     sys.path_hooks[:] = []
     sys.path_importer_cache.clear()
