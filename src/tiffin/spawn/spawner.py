@@ -133,7 +133,6 @@ def main(control_fd: int, table: dict[str, str]) -> None:
     set_name("tiffin-spawner")
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     prctl(PR_SET_DUMPABLE, 0)  # /proc/<pid> of it and its children is root's only: nothing to peek at from inside
-    os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     entries = load_entries(table)
