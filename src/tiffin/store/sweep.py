@@ -7,15 +7,20 @@ Runs before the daemon serves, so nothing is in the making. A crash during the s
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
-import sqlite3
+import time
 
 from tiffin.spec import digest as digests
 from tiffin.store.blobs import BlobStore
 from tiffin.store.db import Database
 from tiffin.store.images import needed_blobs
 from tiffin.store.layers import LayerStore
+
+log = logging.getLogger(__name__)
+ATTEMPTS = 20
+PAUSE = 0.05  # seconds; a worker reports ten times a second
 
 
 def sweep(database: Database, blobs: BlobStore, layers: LayerStore) -> None:
@@ -30,7 +35,7 @@ def sweep(database: Database, blobs: BlobStore, layers: LayerStore) -> None:
     for name in os.listdir(blobs.temporary):
         path = os.path.join(blobs.temporary, name)
         if os.path.isdir(path) and not os.path.islink(path):
-            shutil.rmtree(path)
+            _remove_tree(path)
         else:
             os.unlink(path)
 
@@ -39,7 +44,7 @@ def _sweep_layers(layers: LayerStore) -> None:
     recorded = {digests.hex_of(chain_id) for chain_id in layers.rows}
     for name in os.listdir(layers.directory):
         if name not in recorded:
-            shutil.rmtree(os.path.join(layers.directory, name))
+            _remove_tree(os.path.join(layers.directory, name))
     shorts = {layer.short for layer in layers.rows.values()}
     for name in os.listdir(layers.links):
         if name not in shorts:
@@ -49,6 +54,16 @@ def _sweep_layers(layers: LayerStore) -> None:
             layers.link(layer)
 
 
-def check(connection: sqlite3.Connection) -> str:
-    """SQLite's own opinion of the database: "ok", or what is wrong."""
-    return str(connection.execute("PRAGMA quick_check").fetchone()[0])
+def _remove_tree(path: str) -> None:
+    """Remove a directory that a worker of the dead daemon may still be filling: it ends when it next reports."""
+    for _ in range(ATTEMPTS):
+        try:
+            shutil.rmtree(path)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.info("sweep: %s", error)
+            time.sleep(PAUSE)
+    log.warning("sweep: %s could not be removed; the next start will", path)
+

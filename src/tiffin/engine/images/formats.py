@@ -89,7 +89,7 @@ def _names(tags: object) -> list[Reference]:
     names = [references.parse(tag) for tag in tags]
     for tag, name in zip(tags, names, strict=True):
         if name.tag is None or name.digest is not None:
-            raise InvalidParameter(f"invalid tag {tag!r}")
+            raise InvalidParameter(f'invalid tag "{tag}"')
     return names
 
 

@@ -78,8 +78,10 @@ def _fill_shared(store: ImageStore, images: Sequence[Image], summaries: Sequence
 
 
 def disk_usage(store: ImageStore, users: Users, version: inspect.Version) -> dict[str, Any]:
-    """The images' part of GET /system/df. `LayersSize` counts each layer once."""
+    """The images' part of GET /system/df. `LayersSize` counts each layer once, and the tars kept of them."""
     summaries = list_images(store, {}, all=False, shared_size=True, version=version)
     for shown in summaries:
         shown["Containers"] = len(users(shown["Id"]))
-    return {"LayersSize": sum(layer.size for layer in store.layers.rows.values()), "Images": summaries}
+    layers = store.layers.rows.values()
+    kept = {layer.blob: layer.blob_size for layer in layers}
+    return {"LayersSize": sum(layer.size for layer in layers) + sum(kept.values()), "Images": summaries}

@@ -36,7 +36,7 @@ class Staging:
         await asyncio.to_thread(shutil.rmtree, self.directory)
         if error is not None and self._pins:
             await self._store.collect()
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not isinstance(error, ConnectionError):  # that is the client's going
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise SystemFailure(f"write {self._store.blobs.temporary}: no space left on device") from error
             raise SystemFailure(str(error)) from error
