@@ -129,7 +129,9 @@ def _destination(path: str, spec: str) -> str:
         )
     destination = normal(path)
     if destination == "/":
-        raise InvalidParameter(f"invalid volume specification: '{spec}': invalid specification: destination can't be '/'")
+        raise InvalidParameter(
+            f"invalid volume specification: '{spec}': invalid specification: destination can't be '/'"
+        )
     return destination
 
 
