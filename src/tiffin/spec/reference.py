@@ -86,7 +86,10 @@ class Reference:
         if self.domain != DEFAULT_DOMAIN:
             return self.name
         path = self.path.removeprefix(OFFICIAL_PREFIX)
-        return path if path.count("/") == 0 else self.path
+        if "/" not in path:
+            return path
+        # A first part that looks like a host must keep the host in front of it (Docker drops it, and gets it wrong).
+        return self.path if _split_domain(self.path)[0] == DEFAULT_DOMAIN else self.name
 
     @property
     def familiar(self) -> str:

@@ -11,9 +11,9 @@ import os
 import sys
 from typing import Any
 
+import image_archives as archives
 import pytest
-from tests.integration.images import archives
-from tests.integration.images.conftest import House, Scenario, open_house
+from image_house import House, Scenario, open_house
 
 from tiffin.spawn.client import Spawner
 from tiffin.store import db

@@ -6,9 +6,9 @@ import gzip
 import json
 from typing import Any
 
+import image_archives as archives
 import pytest
-from tests.integration.images import archives
-from tests.integration.images.conftest import House
+from image_house import House
 
 from tiffin.errors import InvalidParameter
 from tiffin.spec import manifest as manifests

@@ -11,10 +11,10 @@ import tarfile
 from io import BytesIO
 from typing import Any
 
+import image_archives as archives
 import pytest
 import zstandard
-from tests.integration.images import archives
-from tests.integration.images.conftest import House
+from image_house import House
 
 from tiffin.engine.images.use import ContainerUse
 from tiffin.errors import Conflict, InvalidParameter, NotFound
@@ -28,7 +28,7 @@ def test_an_imported_root_file_system_is_saved_and_loaded_elsewhere_with_the_sam
     async def import_and_save(house: House) -> tuple[str, bytes]:
         image_id = await house.import_(archives.busybox(), "busybox", changes=["CMD sh", "ENV A=b"])
         view = house.images.resolve_for_create("busybox")
-        assert view.id == image_id and view.config["Env"] == ["A=b"]
+        assert view.id == image_id and view.run["Env"] == ["A=b"]
         assert os.readlink(os.path.join(view.lowerdirs[0], "bin/sh")) == "busybox"
         shown = house.images.inspect(image_id[7:19])
         assert shown["RepoTags"] == ["busybox:latest"] and shown["Config"]["Cmd"] == ["/bin/sh", "-c", "sh"]

@@ -102,8 +102,9 @@ def details(store: ImageStore, image: Image, version: Version) -> dict[str, Any]
         "Parent": image.parent,
         "Comment": config.text("comment") or (config.history[-1].get("comment") or "" if config.history else ""),
     }
-    if config.created or version < (1, 44):
-        shown["Created"] = config.created or times.ZERO
+    created = config.created if times.parse_ns(config.created) is not None else ""
+    if created or version < (1, 44):
+        shown["Created"] = created or times.ZERO
     if version < (1, 45):
         shown["Container"] = config.text("container")
         shown["ContainerConfig"] = {**_LEGACY_CONFIG, **(config.document.get("container_config") or {})}

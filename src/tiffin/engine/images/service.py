@@ -45,8 +45,8 @@ class Images:
         image = self._store.resolve(name)
         return ImageView(
             image.id,
-            image.config.run.document,
             image.config.document,
+            image.config.run.document,
             image.chain_id,
             self._store.layers.lowerdirs(image.chain_id),
             str(image.config.platform),

@@ -19,13 +19,13 @@ class ContainerUse:
 class ImageView:
     """What creating a container needs of an image.
 
-    `config` is the image's `config` object (Env, Cmd, …) and `document` its whole configuration: both read-only.
+    `config` is the whole configuration document, `run` its `config` object (Env, Cmd, …): both are read-only.
     `lowerdirs` are top first.
     """
 
     id: str
-    config: Mapping[str, Any]
-    document: Mapping[str, Any]
+    config: dict[str, Any]
+    run: dict[str, Any]
     chain_id: str | None
     lowerdirs: list[str]
     platform: str
