@@ -4,7 +4,7 @@
     x-json.log.1      the one before; x-json.log.2.gz the one before that; …
 
 Files only ever move to a higher number, so a reader that opens them from the lowest on misses none. A compressed
-file carries the inode number of the file it was made from as its gzip comment: who has that file open knows it again.
+file says in its gzip comment what it was made from ("inode mtime_ns size"): who has that file open knows it again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Compression:
         status = os.fstat(self._source)
         # RFC 1952: magic, deflate, FLG.FCOMMENT, mtime, no extra flags, Unix.
         header = b"\x1f\x8b\x08\x10" + pack("<I", int(status.st_mtime) & 0xFFFFFFFF) + b"\0\x03"
-        self._header = header + b"%d\0" % status.st_ino
+        self._header = header + b"%d %d %d\0" % (status.st_ino, status.st_mtime_ns, status.st_size)
 
     def step(self, amount: int) -> bool:
         """Compress the next `amount` bytes; True when the file is done and in its place."""

@@ -43,7 +43,8 @@ def set_limits(rlimits: list[dict[str, Any]]) -> None:
         try:
             resource.setrlimit(number, (soft, hard))
         except (OSError, ValueError) as error:
-            raise OSError(1, f"error setting rlimits for ready process: {limit['type']} {soft}:{hard}: {error}") from error
+            message = f"error setting rlimits for ready process: {limit['type']} {soft}:{hard}: {error}"
+            raise OSError(1, message) from error
 
 
 def drop(process: dict[str, Any], identity: Identity, bpf: bytes | None) -> None:

@@ -1,0 +1,294 @@
+"""Init: from the clone to the container's program. Everything here runs as PID 1 of the new namespaces.
+
+    shim ──clone3──▶ init     ── {"born"} + netns, rtnetlink ──▶ shim     the network is made meanwhile
+                              mounts, pivot_root, devices, masks
+                              ── {"ready", trace} + terminal ──▶ shim
+                              ◀── {"go"} ──
+                              limits, ids, capabilities, seccomp, execve    the socket closes: the program runs
+                              ── {"failed", message, code} ──▶             or this
+
+No module is imported from here on, nothing is logged, and no path of the image is opened but below its root.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import stat
+from time import perf_counter_ns
+
+from tiffin.linux.mount import (
+    AT_FDCWD,
+    MNT_DETACH,
+    MOUNT_ATTR_RDONLY,
+    MS_PRIVATE,
+    MS_SHARED,
+    MS_SLAVE,
+    mount_setattr,
+    move_mount,
+    pivot_root,
+    umount2,
+)
+from tiffin.linux.namespaces import CLONE_NEWCGROUP, setns, unshare
+from tiffin.linux.process import (
+    CLOSE_RANGE_CLOEXEC,
+    PR_SET_DUMPABLE,
+    PR_SET_PDEATHSIG,
+    close_range,
+    prctl,
+    setdomainname,
+    sethostname,
+)
+from tiffin.runtime import devices, identity, mounts, privileges, program, terminal
+from tiffin.runtime.inroot import make_directories, open_in_root
+from tiffin.spawn.channel import Channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tiffin.runtime.cgroup.group import Cgroup
+
+_PROPAGATION = {"shared": MS_SHARED, "rshared": MS_SHARED, "slave": MS_SLAVE, "rslave": MS_SLAVE}
+
+
+class Init:
+    """The new process; `run` never returns."""
+
+    def __init__(self, request: dict[str, Any], channel: Channel, root_fd: int, cgroup: Cgroup, in_v2: bool) -> None:
+        self._request = request
+        self._spec: dict[str, Any] = request["spec"]
+        self._linux: dict[str, Any] = self._spec.get("linux") or {}
+        self._channel = channel
+        self._root = root_fd
+        self._cgroup = cgroup
+        self._in_v2 = in_v2
+        self._trace: list[dict[str, Any]] = []
+        self._bpf: bytes | None = None
+
+    def run(self, streams: tuple[int, int, int] | None) -> None:
+        """Become the program, or report why not."""
+        try:
+            self._namespaces()
+            self._timed("cgroup", self._join_cgroup, self._cgroup.describe())
+            if path := self._request.get("seccomp_path"):
+                with open(path, "rb") as file:
+                    self._bpf = file.read()
+            self._timed("mounts", self._mounts, None)
+            slave = self._console()
+            received = self._channel.recv()
+            if received is None or "go" not in received[0]:
+                os._exit(1)
+            self._become(slave, streams)
+        except program.LaunchError as error:
+            self._fail(str(error), error.code)
+        except OSError as error:
+            self._fail(str(error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"), 125)
+        except Exception as error:
+            self._fail(f"{getattr(error, 'message', None) or f'{type(error).__name__}: {error}'}", 125)
+        os._exit(1)
+
+    def _fail(self, message: str, code: int) -> None:
+        self._channel.send({"failed": message, "code": code})
+
+    def _timed(self, step: str, action: Any, facts: dict[str, Any] | None) -> None:
+        start = perf_counter_ns()
+        made = action()
+        facts = made if facts is None else facts
+        self._trace.append(
+            {"step": step, "who": "init", "duration_us": (perf_counter_ns() - start) // 1000, "facts": facts}
+        )
+
+    def _namespaces(self) -> None:
+        """Join what is shared with others; show the new ones to the shim."""
+        fds: list[int] = []
+        for entry in self._linux.get("namespaces") or ():
+            if entry.get("path") and entry["type"] not in ("pid", "mount"):
+                fd = os.open(entry["path"], os.O_RDONLY | os.O_CLOEXEC)
+                setns(fd, 0)
+                os.close(fd)
+        if self._request.get("connect"):
+            fds.append(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
+            route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+            fds.append(route.detach())
+        self._channel.send({"born": {name: os.readlink(f"/proc/self/ns/{name}") for name in _SHOWN}}, fds)
+        for fd in fds:
+            os.close(fd)
+
+    def _join_cgroup(self) -> None:
+        self._cgroup.attach(0, v2=not self._in_v2)
+        if any(n["type"] == "cgroup" and not n.get("path") for n in self._linux.get("namespaces") or ()):
+            unshare(CLONE_NEWCGROUP)
+
+    def _mounts(self) -> dict[str, Any]:
+        """Build the tree below the root and make it ours."""
+        os.umask(0)
+        paths = self._cgroup.describe() if self._request["layout"]["version"] != "v2" else {}
+        planned = mounts.plan(self._spec, paths)
+        binds = [mount for mount in planned if mount.fstype == "bind"]
+        for mount in binds:
+            mount.open_source()
+        propagation = _PROPAGATION.get(self._linux.get("rootfsPropagation") or "", MS_PRIVATE)
+        mount_setattr(AT_FDCWD, "/", propagation=MS_SLAVE if propagation != MS_PRIVATE else MS_PRIVATE, recursive=True)
+        move_mount(self._root, AT_FDCWD, self._request["run_dir"])
+        for mount in planned:
+            if mount.fstype != "bind":
+                mount.open_source()
+            mount.attach(self._root)
+        devices.populate(self._root, self._linux.get("devices") or [])
+        self._sysctl()
+        self._cover()
+        self._hostnames()
+        os.fchdir(self._root)
+        pivot_root(".", ".")
+        umount2(".", MNT_DETACH)
+        os.chdir("/")
+        if (self._spec.get("root") or {}).get("readonly"):
+            self._prepare_directory()
+            mount_setattr(self._root, attr_set=MOUNT_ATTR_RDONLY)
+        os.umask(0o022)
+        return {"mounts": [mount.describe() for mount in planned], "readonly": bool(self._spec["root"].get("readonly"))}
+
+    def _cover(self) -> None:
+        masks = mounts.Masks()
+        for path in self._linux.get("readonlyPaths") or ():
+            masks.read_only(self._root, path)
+        for path in self._linux.get("maskedPaths") or ():
+            masks.mask(self._root, path)
+        masks.close()
+
+    def _sysctl(self) -> None:
+        """Write sysctls through a procfs that no path of the image can redirect (CVE-2025-52881)."""
+        settings = self._linux.get("sysctl") or {}
+        if not settings:
+            return
+        proc = mounts.filesystem("proc", "proc", [], 0)
+        for key, value in settings.items():
+            fd = open_in_root(proc, "/sys/" + key.replace(".", "/"), os.O_WRONLY, links=False)
+            try:
+                os.write(fd, value.encode())
+            finally:
+                os.close(fd)
+        os.close(proc)
+
+    def _hostnames(self) -> None:
+        """Set the host name where the UTS namespace is the container's own."""
+        if any(n["type"] == "uts" and not n.get("path") for n in self._linux.get("namespaces") or ()):
+            if name := self._spec.get("hostname"):
+                sethostname(name)
+            if domain := self._spec.get("domainname"):
+                setdomainname(domain)
+
+    def _console(self) -> int | None:
+        """Report that the tree stands; with a terminal, hand its other end to the shim."""
+        slave = None
+        fds: list[int] = []
+        if self._request.get("tty"):
+            master, slave = terminal.open_pair(self._root)
+            terminal.mount_console(self._root, slave)
+            if size := self._request.get("console_size"):
+                terminal.resize(master, size[0], size[1])
+            fds.append(master)
+        self._channel.send({"ready": self._trace}, fds)
+        for fd in fds:
+            os.close(fd)
+        return slave
+
+    def _prepare_directory(self) -> None:
+        """Docker makes a working directory that the image lacks, owned by root."""
+        cwd = self._spec["process"].get("cwd") or "/"
+        if cwd != "/":
+            try:
+                make_directories(self._root, cwd)
+            except OSError as error:
+                if error.errno not in (30, 20):  # EROFS, ENOTDIR: the chdir that follows says it better
+                    raise
+
+    def _become(self, slave: int | None, streams: tuple[int, int, int] | None) -> None:
+        process = self._spec["process"]
+        os.setsid()
+        if slave is not None:
+            terminal.take(slave)
+        elif streams is not None:
+            for number, fd in enumerate(streams):
+                os.dup2(fd, number)
+        self._prepare_directory()
+        os.close(self._root)
+        become(process, self._request.get("user") or "", self._request.get("group_add") or [], self._bpf)
+
+
+_SHOWN = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
+
+
+def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes | None) -> None:
+    """The last steps, shared with exec: the process is inside, its streams are 0, 1 and 2; ends in execve."""
+    who = identity.resolve(user, group_add, identity.read_rows("/etc/passwd"), identity.read_rows("/etc/group"))
+    env = program.environment(process.get("env") or [], who.home)
+    if (score := process.get("oomScoreAdj")) is not None:
+        _oom_score(score)
+    for fd in (0, 1, 2):
+        terminal.give_to(fd, who.uid)
+    privileges.set_limits(process.get("rlimits") or [])
+    profile = process.get("apparmorProfile")
+    apparmor = _apparmor_file() if profile else -1
+    close_range(3, flags=CLOSE_RANGE_CLOEXEC)
+    _enter_directory(process.get("cwd") or "/", who)
+    file = program.find(process["args"][0], env.get("PATH", ""))
+    if apparmor >= 0:
+        os.write(apparmor, f"exec {profile}".encode())
+    for number in _DEFAULTED_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    prctl(PR_SET_DUMPABLE, 0)
+    privileges.drop(process, who, bpf)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    program.execute(file, process["args"], env)
+
+
+_DEFAULTED_SIGNALS = (
+    signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT, signal.SIGXFSZ,
+    signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH,
+)  # fmt: skip
+
+
+def _enter_directory(cwd: str, who: identity.Identity) -> None:
+    """chdir as the user would be allowed to, and make sure that it is inside (CVE-2024-21626)."""
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise program.LaunchError(f'chdir to cwd ("{cwd}") set in config.json failed: {reason}', 126) from None
+    try:
+        inside = os.getcwd().startswith("/")
+    except FileNotFoundError:
+        inside = False
+    if not inside:
+        raise program.LaunchError(f"current working directory is outside of container mount namespace root: {cwd}", 126)
+
+
+def _oom_score(score: int) -> None:
+    fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, str(score).encode())
+    except PermissionError:
+        pass  # lowering it needs CAP_SYS_RESOURCE, which not every host grants
+    finally:
+        os.close(fd)
+
+
+def _apparmor_file() -> int:
+    """The kernel's file for the profile of the next exec, on a real procfs of our own."""
+    proc = mounts.filesystem("proc", "proc", [], 0)
+    try:
+        for name in ("attr/apparmor/exec", "attr/exec"):
+            try:
+                fd = open_in_root(proc, f"/{os.getpid()}/{name}", os.O_WRONLY, links=False)
+            except FileNotFoundError:
+                continue
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise OSError(22, "not a procfs file")
+            return fd
+        raise OSError(2, "the kernel has no AppArmor attribute for this process")
+    finally:
+        os.close(proc)

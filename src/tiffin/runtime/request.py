@@ -1,0 +1,23 @@
+"""The start request: what the engine says when it wants a container. One JSON document, no code.
+
+    id            64 hex digits
+    run_dir       <exec-root>/<id>, 0700, made by the supervisor: shim.sock, init.pid, config.json
+    spec          OCI runtime spec (config.json). `process.user` is ignored where `user` below is given
+    rootfs        {"lower": [directories, top first], "upper": dir, "work": dir}
+    user          "name|uid[:group|gid]", resolved in the container's own passwd and group; "" is root
+    group_add     ["audio", "44"]: additional groups, resolved the same way
+    log           {"driver": "json-file", "path", "max_size", "max_file", "attrs", "compress"} or null
+    exit_path     where the exit status is recorded: {"boot_id", "code", "oom_killed", "finished_at_ns", "error"}
+    open_stdin    keep a pipe (or terminal) as standard input; else /dev/null
+    stdin_once    close it when the first attached client has closed its side
+    tty           give the program a terminal of its own (spec process.terminal)
+    console_size  [rows, columns] or null
+    seccomp_path  file with the compiled filter, or null for none
+    layout        the machine's cgroup layout (runtime.cgroup.Layout.to_json)
+    connect       true: hand the new network namespace out before the program starts
+    stop_signal   number and
+    stop_timeout  seconds, for a shim that is told to terminate with the host
+
+An exec request has exec_id, process (OCI process with "terminal"), user, group_add, open_stdin, console_size and
+seccomp_path.
+"""

@@ -1,0 +1,453 @@
+"""The shim: one small process per container that outlives the daemon.
+
+It owns the container's standard streams, its log, its exec'd processes and its exit status. Forked by the spawner with
+a start request; afterwards a loop over epoll. What it is told and what it says, as packets of spawn/channel.py:
+
+    daemon → shim   {"id": n, "op": "go" | "attach" | "exec" | "resize" | "signal" | "freeze" | "thaw" | "update"
+                                   | "state" | "stats", …} + descriptors
+    shim → daemon   {"re": n, …} | {"re": n, "failed": message, "code": 126}
+                    {"event": "born" | "started" | "failed" | "exit" | "exec-exit" | "detached" | "log-failed", …}
+
+The first daemon speaks over the socket that came with the request, later ones connect to <run_dir>/shim.sock. VERSION
+is in the answer to "state". A shim that is terminated (the host shuts down) runs the container's stop sequence.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+from time import monotonic, perf_counter_ns, time_ns
+
+from tiffin.linux.process import PR_SET_CHILD_SUBREAPER, pidfd_send_signal, prctl, set_name
+from tiffin.runtime import launch, terminal
+from tiffin.runtime.bootid import boot_id, start_time
+from tiffin.runtime.cgroup.group import Cgroup
+from tiffin.runtime.cgroup.layout import Layout
+from tiffin.runtime.jsonlog_writer import JsonLogWriter
+from tiffin.runtime.loop import Loop
+from tiffin.runtime.overlay import overlay
+from tiffin.runtime.program import FAILED, LaunchError
+from tiffin.runtime.streams import Client, Pump
+from tiffin.spawn.channel import Channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1
+DRAIN_S = 600.0  # how long a client that takes nothing may keep a shim after its container has ended
+EXECS_KEPT = 256
+
+
+def main(message: dict[str, Any], fds: list[int]) -> None:
+    """Entry point of the spawner: fds are the control socket and one descriptor for each early attachment."""
+    set_name("tiffin-shim")
+    os.setsid()
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
+    control = Channel.from_fd(fds[0])
+    shim = Shim(message, control)
+    try:
+        shim.start(fds[1:])
+    except LaunchError as error:
+        shim.undo()
+        control.send({"event": "failed", "message": str(error), "code": error.code})
+        return
+    except Exception as error:
+        shim.undo()
+        text = getattr(error, "message", None) or str(error)
+        control.send({"event": "failed", "message": text, "code": FAILED})
+        return
+    shim.serve()
+
+
+class Exec:
+    """An exec'd process: its pump, and later its exit code."""
+
+    __slots__ = ("code", "finished", "launched", "pump")
+
+    def __init__(self, launched: launch.Launched) -> None:
+        self.launched = launched
+        self.pump: Pump | None = None
+        self.code: int | None = None
+        self.finished = 0.0
+
+
+class Shim:
+    """State of one container's shim."""
+
+    def __init__(self, request: dict[str, Any], control: Channel) -> None:
+        self._request = request
+        self._loop = Loop()
+        self._starter: Channel | None = control
+        self._controls: dict[int, Channel] = {}
+        self._cgroup: Cgroup | None = None
+        self._root_fd = -1
+        self._trace: list[dict[str, Any]] = []
+        self._launched: launch.Launched | None = None
+        self._pump: Pump | None = None
+        self._log: JsonLogWriter | None = None
+        self._listener: socket.socket | None = None
+        self._execs: dict[str, Exec] = {}
+        self._exit: dict[str, Any] | None = None
+        self._stopping = False
+
+    # -- start --------------------------------------------------------------------------------------------------
+
+    def start(self, attachments: list[int]) -> None:
+        """Make the container and run its program; attach the early clients before its first byte."""
+        request = self._request
+        begun = perf_counter_ns()
+        layout = Layout.from_json(request["layout"])
+        linux = request["spec"].get("linux") or {}
+        self._cgroup = Cgroup.create(layout, linux["cgroupsPath"], linux.get("resources") or {})
+        self._step("cgroup-create", begun, {"path": linux["cgroupsPath"]})
+        begun = perf_counter_ns()
+        rootfs = request["rootfs"]
+        self._root_fd = overlay(rootfs["lower"], rootfs.get("upper"), rootfs.get("work"))
+        self._step("overlay", begun, {"lower": rootfs["lower"], "upper": rootfs.get("upper")})
+        self._launched = launch.start(request, self._root_fd, self._cgroup, self._on_born, self._wait_for_go)
+        self._trace += self._launched.trace
+        self._open_log()
+        stdio = self._launched.stdio
+        self._pump = Pump(
+            self._loop, stdio.sources, stdio.stdin,
+            log=self._log, terminal=bool(request.get("tty")), stdin_once=bool(request.get("stdin_once")),
+            on_idle=self._maybe_leave,
+        )  # fmt: skip
+        for number, fd in enumerate(attachments):
+            self._attach(self._pump, fd, request["attachments"][number])
+        self._loop.watch(self._launched.pidfd, select.EPOLLIN, self._init_exited)
+        self._listen()
+        self._record_pid()
+        self._say(
+            {
+                "event": "started",
+                "pid": self._launched.pid,
+                "started_at_ns": self._launched.started_at_ns,
+                "trace": self._trace,
+                "namespaces": self._launched.born,
+            }
+        )
+
+    def _step(self, step: str, begun: int, facts: dict[str, Any]) -> None:
+        duration = (perf_counter_ns() - begun) // 1000
+        self._trace.append({"step": step, "who": "shim", "duration_us": duration, "facts": facts})
+
+    def _on_born(self, pid: int, born: dict[str, str], fds: list[int]) -> None:
+        if fds and self._starter is not None:
+            self._starter.send({"event": "born", "pid": pid, "namespaces": born}, fds)
+
+    def _wait_for_go(self) -> None:
+        if not self._request.get("connect") or self._starter is None:
+            return
+        received = self._starter.recv()
+        if received is None:
+            raise LaunchError("the daemon went away while the container was being started", FAILED)
+        if received[0].get("op") != "go":
+            raise LaunchError(received[0].get("message") or "the start was given up", FAILED)
+
+    def _open_log(self) -> None:
+        log = self._request.get("log")
+        if log:
+            self._log = JsonLogWriter(
+                log["path"], log["max_size"], log["max_file"], log.get("attrs"), bool(log.get("compress"))
+            )
+
+    def _listen(self) -> None:
+        """Be reachable for later daemons; by way of a descriptor, since a socket's path may have 107 bytes only."""
+        directory = os.open(self._request["run_dir"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        old = os.umask(0o177)
+        try:
+            self._listener.bind(f"/proc/self/fd/{directory}/shim.sock")
+        finally:
+            os.umask(old)
+            os.close(directory)
+        self._listener.listen(8)
+        self._listener.setblocking(False)
+        self._loop.watch(self._listener.fileno(), select.EPOLLIN, self._accept)
+
+    def _record_pid(self) -> None:
+        assert self._launched is not None
+        pid = self._launched.pid
+        shim = os.getpid()
+        record = {"pid": pid, "start_time": start_time(pid), "shim": shim, "shim_start_time": start_time(shim)}
+        with open(f"{self._request['run_dir']}/init.pid", "w", encoding="ascii") as file:
+            json.dump({**record, "boot_id": boot_id()}, file)
+
+    def undo(self) -> None:
+        """The start failed: leave nothing."""
+        if self._cgroup is not None:
+            self._cgroup.kill()
+            self._cgroup.remove()
+        if self._root_fd >= 0:
+            os.close(self._root_fd)
+
+    # -- serving ------------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Serve until the container has ended and its last reader has what it should get."""
+        wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.signal(signal.SIGTERM, lambda _signal, _frame: None)
+        signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+        self._loop.watch(wake_read, select.EPOLLIN, self._terminated)
+        starter = self._starter
+        if starter is not None:
+            self._add_control(starter)
+        self._loop.run()
+
+    def _add_control(self, channel: Channel) -> None:
+        channel.sock.setblocking(False)
+        self._controls[channel.fileno()] = channel
+        self._loop.watch(channel.fileno(), select.EPOLLIN, self._command)
+
+    def _accept(self, _fd: int, _events: int) -> None:
+        assert self._listener is not None
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        self._add_control(Channel(connection))
+
+    def _command(self, fd: int, _events: int) -> None:
+        channel = self._controls[fd]
+        try:
+            received = channel.recv()
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            received = None
+        if received is None:
+            self._drop_control(fd)
+            return
+        message, fds = received
+        answer: dict[str, Any]
+        try:
+            answer = self._do(message, fds) or {}
+        except LaunchError as error:
+            answer = {"failed": str(error), "code": error.code}
+        except Exception as error:
+            answer = {"failed": getattr(error, "message", None) or str(error), "code": FAILED}
+        self._send(channel, {"re": message.get("id"), **answer})
+
+    def _drop_control(self, fd: int) -> None:
+        self._loop.unwatch(fd)
+        self._controls.pop(fd).close()
+
+    def _send(self, channel: Channel, message: dict[str, Any]) -> None:
+        try:
+            channel.sock.setblocking(True)  # a daemon that does not listen is slow, not gone; packets are small
+            channel.sock.settimeout(5)
+            channel.send(message)
+            channel.sock.setblocking(False)
+        except OSError:
+            if channel.fileno() in self._controls:
+                self._drop_control(channel.fileno())
+
+    def _say(self, message: dict[str, Any]) -> None:
+        """Tell every daemon that listens; none may be there (EPIPE is expected then)."""
+        channels = list(self._controls.values()) or ([self._starter] if self._starter is not None else [])
+        for channel in channels:
+            if channel.fileno() >= 0:
+                self._send(channel, message)
+
+    def _do(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any] | None:
+        operation = message["op"]
+        assert self._launched is not None
+        assert self._cgroup is not None
+        if operation == "attach":
+            return self._op_attach(message, fds)
+        if operation == "exec":
+            return self._op_exec(message, fds)
+        if operation == "resize":
+            self._op_resize(message)
+        elif operation == "signal":
+            self._signal(message["signal"], message.get("all", False))
+        elif operation == "freeze":
+            self._cgroup.freeze()
+        elif operation == "thaw":
+            self._cgroup.thaw()
+        elif operation == "update":
+            self._cgroup.update(message["resources"])
+        elif operation == "stats":
+            return {"stats": self._cgroup.stats()}
+        elif operation == "state":
+            return self._op_state()
+        else:
+            raise LaunchError(f"this shim (protocol {VERSION}) does not know {operation}", FAILED)
+        return None
+
+    def _op_state(self) -> dict[str, Any]:
+        assert self._launched is not None
+        execs = {name: {"pid": e.launched.pid, "code": e.code} for name, e in self._execs.items()}
+        return {
+            "version": VERSION,
+            "pid": self._launched.pid,
+            "started_at_ns": self._launched.started_at_ns,
+            "trace": self._trace,
+            "namespaces": self._launched.born,
+            "exit": self._exit,
+            "execs": execs,
+        }
+
+    def _attach(self, pump: Pump, fd: int, options: dict[str, Any]) -> None:
+        client_id = options.get("client")
+
+        def on_gone(reason: str) -> None:
+            self._say({"event": "detached", "client": client_id, "reason": reason})
+
+        pump.add(Client(fd, options, on_gone))
+
+    def _op_attach(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        if self._pump is None or self._exit is not None:
+            for fd in fds:
+                os.close(fd)
+            raise LaunchError("the container has ended", FAILED)
+        self._attach(self._pump, fds[0], message)
+        return {}
+
+    def _op_exec(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
+        assert self._launched is not None
+        assert self._cgroup is not None
+        name: str = message["exec_id"]
+        if self._exit is not None:
+            for fd in fds:
+                os.close(fd)
+            raise LaunchError("cannot exec in a stopped container", FAILED)
+        try:
+            launched = launch.enter(message, self._launched.pidfd, self._cgroup)
+        except BaseException:
+            for fd in fds:
+                os.close(fd)
+            raise
+        self._forget_old_execs()
+        entry = self._execs[name] = Exec(launched)
+        terminal_ = bool(message["process"].get("terminal"))
+        entry.pump = Pump(
+            self._loop, launched.stdio.sources, launched.stdio.stdin,
+            terminal=terminal_, stdin_once=True, on_idle=self._maybe_leave,
+        )  # fmt: skip
+        if fds:
+            self._attach(entry.pump, fds[0], message["attachment"])
+        self._loop.watch(launched.pidfd, select.EPOLLIN, lambda _fd, _events: self._exec_exited(name))
+        return {"pid": launched.pid}
+
+    def _forget_old_execs(self) -> None:
+        done = [name for name, entry in self._execs.items() if entry.code is not None]
+        for name in done[: max(0, len(done) - EXECS_KEPT)]:
+            del self._execs[name]
+
+    def _op_resize(self, message: dict[str, Any]) -> None:
+        name = message.get("exec_id")
+        entry = self._execs.get(name) if name else None
+        pump = self._pump if entry is None else entry.pump
+        if pump is None or pump.stdin is None:
+            raise LaunchError("cannot resize a stopped container", FAILED)
+        terminal.resize(pump.stdin, message["rows"], message["cols"])
+
+    def _signal(self, number: int, everyone: bool) -> None:
+        assert self._launched is not None
+        assert self._cgroup is not None
+        if everyone:
+            for pid in self._cgroup.pids():
+                os.kill(pid, number)
+            return
+        try:
+            pidfd_send_signal(self._launched.pidfd, number)
+        except ProcessLookupError:
+            pass
+
+    # -- ends ---------------------------------------------------------------------------------------------------
+
+    def _exec_exited(self, name: str) -> None:
+        entry = self._execs[name]
+        self._loop.unwatch(entry.launched.pidfd)
+        os.close(entry.launched.pidfd)
+        _, status = os.waitpid(entry.launched.pid, 0)
+        entry.code = exit_code(status)
+        entry.finished = monotonic()
+        if entry.pump is not None:
+            # The code is told before the stream ends: a client asks for it as soon as it sees the end.
+            self._say({"event": "exec-exit", "exec_id": name, "code": entry.code})
+            entry.pump.end()
+            if not entry.pump.clients:
+                entry.pump = None
+
+    def _init_exited(self, fd: int, _events: int) -> None:
+        assert self._launched is not None
+        assert self._cgroup is not None
+        self._loop.unwatch(fd)
+        _, status = os.waitpid(self._launched.pid, 0)
+        self._exit = {
+            "boot_id": boot_id(),
+            "code": exit_code(status),
+            "oom_killed": self._cgroup.oom_kills() > 0,
+            "finished_at_ns": time_ns(),
+            "error": "",
+        }
+        # With a pid namespace the kernel has ended everything by now; with the host's it is up to us.
+        if self._cgroup.pids():
+            self._cgroup.kill()
+        for name, entry in list(self._execs.items()):
+            if entry.code is None:
+                self._exec_exited(name)
+        record_exit(self._request["exit_path"], self._exit)
+        if self._pump is not None:
+            pump = self._pump
+            pump.on_idle = lambda: None
+            pump.end()
+            pump.on_idle = self._maybe_leave
+        if self._log is not None and self._log.failed.bytes:
+            self._say({"event": "log-failed", "bytes": self._log.failed.bytes, "records": self._log.failed.records})
+        if self._root_fd >= 0:
+            os.close(self._root_fd)
+            self._root_fd = -1
+        self._cgroup.remove()
+        self._say({"event": "exit", **self._exit})
+        self._maybe_leave()
+        self._loop.call_at(monotonic() + DRAIN_S, self._loop.stop)
+
+    def _maybe_leave(self) -> None:
+        if self._exit is None:
+            return
+        pumps = [self._pump, *(entry.pump for entry in self._execs.values())]
+        if not any(pump is not None and pump.clients for pump in pumps):
+            self._loop.stop()
+
+    def _terminated(self, fd: int, _events: int) -> None:
+        """SIGTERM: the host shuts down; stop the container as `docker stop` would."""
+        numbers = os.read(fd, 64)
+        if signal.SIGTERM not in numbers or self._stopping:
+            return
+        self._stopping = True
+        self._signal(int(self._request.get("stop_signal") or signal.SIGTERM), False)
+        timeout = float(self._request.get("stop_timeout") or 10)
+        self._loop.call_at(monotonic() + timeout, lambda: self._signal(signal.SIGKILL, False))
+
+
+def exit_code(status: int) -> int:
+    """Docker's exit code of a wait status: 128+n for signal n."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def record_exit(path: str, record: dict[str, Any]) -> None:
+    """Write the exit record over the file that was preallocated at start, so that a full disk cannot lose it.
+
+    Not synced: a record that a crash of the machine loses belongs to an earlier boot, whose containers are 255 anyway.
+    """
+    raw = json.dumps(record).encode().ljust(512)
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        return  # the container was removed by force meanwhile
+    try:
+        os.pwrite(fd, raw, 0)
+    except OSError:
+        pass
+    finally:
+        os.close(fd)
