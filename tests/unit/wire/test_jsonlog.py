@@ -14,7 +14,7 @@ TAIL = jsonlog.tail("stdout", TIME)
 chunks = st.one_of(
     st.binary(max_size=300),
     st.text(max_size=200).map(str.encode),
-    st.lists(st.sampled_from([b"\n", b"a", b"?", b"\\", b'"', b"<", b"\xc3\xa4", b"\xe2\x80\xa8", b"\xff"])).map(b"".join),
+    st.lists(st.sampled_from([b"\n", b"a?", b"\\", b'"', b"<", b"\xc3\xa4", b"\xe2\x80\xa8", b"\xff"])).map(b"".join),
 )
 
 
