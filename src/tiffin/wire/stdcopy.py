@@ -1,7 +1,7 @@
 """Frames of an attached stream without a terminal: stdout and stderr in one connection. A codec, no I/O.
 
     ┌──────┬───────┬──────────────┬─────────┐
-    │ 1 B  │ 3 × 0 │ length, 4 B  │ payload │     stream: 0 stdin, 1 stdout, 2 stderr, 3 an error of the daemon
+    │ 1 B  │ 3 x 0 │ length, 4 B  │ payload │     stream: 0 stdin, 1 stdout, 2 stderr, 3 an error of the daemon
     │stream│       │ big endian   │         │
     └──────┴───────┴──────────────┴─────────┘
 """

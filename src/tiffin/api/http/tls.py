@@ -28,8 +28,10 @@ class TlsTransport(asyncio.Protocol):
         self._seconds = handshake_seconds
         self._timer: asyncio.TimerHandle | None = None
         self._established = False
+        self._stash = bytearray()  # decrypted, not delivered yet
         self._paused = False
-        self._eof = False
+        self._eof = False  # the peer's input has ended …
+        self._eof_told = False  # … and the protocol knows
         self._eof_sent = False
         self._closing = False
 
@@ -49,7 +51,6 @@ class TlsTransport(asyncio.Protocol):
             return False
         self._incoming.write_eof()
         self._deliver()
-        self._end_of_input()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,26 +88,39 @@ class TlsTransport(asyncio.Protocol):
 
     def _deliver(self) -> None:
         """Hand over what can be decrypted, as long as the protocol wants it."""
-        while not self._paused and not self._eof and not self._raw.is_closing():
-            try:
-                data = self._tls.read(_CHUNK)
-            except ssl.SSLWantReadError:
+        while not self._paused and not self._raw.is_closing():
+            if self._stash:
+                data = bytes(self._stash)
+                self._stash.clear()
+            else:
+                data = self._decrypt()
+            if data:
+                self._protocol.data_received(data)
+            elif self._eof:
+                self._tell_eof()
                 break
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                data = b""
-            except ssl.SSLError as error:
-                log.info("TLS connection failed: %s", error.reason or error)
-                self._raw.abort()
-                return
-            if not data:
-                self._end_of_input()
+            else:
                 break
-            self._protocol.data_received(data)
         self._flush()
 
-    def _end_of_input(self) -> None:
-        if not self._eof and not self._paused:
-            self._eof = True
+    def _decrypt(self) -> bytes:
+        """Plain bytes, b"" when more input is needed or none will come."""
+        try:
+            data = self._tls.read(_CHUNK)
+        except ssl.SSLWantReadError:
+            return b""
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            data = b""
+        except ssl.SSLError as error:
+            log.info("TLS connection failed: %s", error.reason or error)
+            self._raw.abort()
+            return b""
+        self._eof = self._eof or not data
+        return data
+
+    def _tell_eof(self) -> None:
+        if not self._eof_told:
+            self._eof_told = True
             self._protocol.eof_received()
 
     def _flush(self) -> None:
@@ -116,7 +130,9 @@ class TlsTransport(asyncio.Protocol):
     # -- towards the protocol: a transport --------------------------------------------------------------------------
 
     def set_protocol(self, protocol: asyncio.Protocol) -> None:
+        """The next owner; it is told of the end of input even if its predecessor was."""
         self._protocol = protocol
+        self._eof_told = False
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._raw.set_write_buffer_limits(high=high, low=low)
@@ -156,6 +172,8 @@ class TlsTransport(asyncio.Protocol):
         if self._eof_sent or self._raw.is_closing():
             return
         self._eof_sent = True
+        while data := self._decrypt():
+            self._stash += data  # unwrap() also looks for the peer's close_notify, and chokes on data before it
         try:
             self._tls.unwrap()
         except ssl.SSLError:
