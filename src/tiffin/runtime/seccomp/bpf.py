@@ -28,6 +28,7 @@ SECCOMP_RET_ERRNO = 0x00050000
 ENOSYS = 38
 
 X32_BIT = 0x40000000
+X32_PRIVATE = (512, 547)  # x32's own variants (execveat, preadv2), fixed for ever: neither newer nor older
 ARM_PRIVATE = 0x000F0000  # ARM numbers its own calls (cacheflush, set_tls) from here on: not newer, just apart
 
 
@@ -70,7 +71,8 @@ def prologue(blocks: list[Block]) -> bytes:
 def _body(block: Block) -> list[bytes]:
     code = [_op(LD_W_ABS, 0, 0, OFFSET_NR)]
     if block.x32_horizon is not None:
-        x32 = _above(block.x32_horizon | X32_BIT)
+        first, last = (number | X32_BIT for number in X32_PRIVATE)
+        x32 = [*_above(last), _op(JGE_K, 2, 0, first), *_above(block.x32_horizon | X32_BIT)]
         native = _native(block)
         # x32 first; it ends by jumping over the native part.
         code.append(_op(JGE_K, 0, len(x32) + 1, X32_BIT))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tiffin.errors import InvalidParameter
 from tiffin.linux import libseccomp as scmp
-from tiffin.runtime.seccomp.bpf import ARM_PRIVATE, X32_BIT, Block, prologue
+from tiffin.runtime.seccomp.bpf import ARM_PRIVATE, X32_BIT, X32_PRIVATE, Block, prologue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,9 +127,9 @@ def _blocks(document: dict[str, Any], rules: list[dict[str, Any]], arches: list[
     def horizon(arch: int) -> int | None:
         if not restrictive or default == (scmp.SCMP_ACT_ERRNO | 38):
             return None
-        bits = X32_BIT if arch == SCMP_ARCH_X32 else 0
+        bits, private = (X32_BIT, X32_PRIVATE[0]) if arch == SCMP_ARCH_X32 else (0, ARM_PRIVATE)
         numbers = [number & ~bits for name in names if (number := scmp.resolve(name, arch)) >= 0]
-        return max((number for number in numbers if number < ARM_PRIVATE), default=None)
+        return max((number for number in numbers if number < private), default=None)
 
     blocks = []
     hole = restrictive and _socketcall_is_a_hole(rules)
