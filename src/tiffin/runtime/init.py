@@ -136,6 +136,9 @@ class Init:
             if mount.fstype != "bind":
                 mount.open_source()
             mount.attach(self._root)
+        for mount in planned:
+            if mount.seal:
+                mounts.Masks.seal(self._root, mount.destination)
         devices.populate(self._root, self._linux.get("devices") or [])
         self._sysctl()
         self._cover()

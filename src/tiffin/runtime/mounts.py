@@ -88,6 +88,7 @@ class Mount:
         "propagation",
         "recursive",
         "recursive_ro",
+        "seal",
         "set",
         "source",
     )
@@ -102,6 +103,7 @@ class Mount:
         self.recursive_ro = False
         self.data: list[str] = []
         self.fd = -1
+        self.seal = False  # make it read-only once the mount points inside it exist
         for option in entry.get("options") or ():
             self._option(option)
 
@@ -157,8 +159,7 @@ def filesystem(fstype: str, source: str, options: list[str], attributes: int) ->
     """A detached mount of a new instance of `fstype`."""
     fs = fsopen(fstype)
     try:
-        if fstype not in ("proc", "sysfs"):
-            fsconfig_string(fs, "source", source)
+        fsconfig_string(fs, "source", source)
         for option in options:
             key, separator, value = option.partition("=")
             if separator:
@@ -190,8 +191,9 @@ def _cgroup_v1(entry: dict[str, Any], paths: dict[str, str]) -> list[Mount]:
     mounts = [Mount({"destination": base, "type": "tmpfs", "source": "tmpfs", "options": [*safe, "mode=755"]})]
     access = ["ro"] if "ro" in (entry.get("options") or ()) else []
     for controller, path in paths.items():
-        target = {"destination": f"{base}/{controller}", "type": "bind", "source": path}
+        target = {"destination": f"{base}/{controller.removeprefix('name=')}", "type": "bind", "source": path}
         mounts.append(Mount({**target, "options": ["bind", *safe, *access]}))
+    mounts[0].seal = bool(access)
     return mounts
 
 
@@ -235,6 +237,15 @@ class Masks:
             mount_setattr(copy, attr_set=MOUNT_ATTR_RDONLY, recursive=True)
             move_mount(copy, target)
             os.close(copy)
+        finally:
+            os.close(target)
+
+    @staticmethod
+    def seal(root_fd: int, path: str) -> None:
+        """Make the mount at a path read-only, without what is mounted below it."""
+        target = _existing(root_fd, path)
+        try:
+            mount_setattr(target, attr_set=MOUNT_ATTR_RDONLY)
         finally:
             os.close(target)
 

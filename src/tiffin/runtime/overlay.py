@@ -38,6 +38,7 @@ def overlay(lower: list[str], upper: str | None, work: str | None, attributes: i
         return open_tree(AT_FDCWD, lower[0], OPEN_TREE_CLONE)
     fs = fsopen("overlay")
     try:
+        fsconfig_string(fs, "source", "overlay")
         for layer in lower:
             fsconfig_string(fs, "lowerdir+", layer)
         if upper is not None and work is not None:

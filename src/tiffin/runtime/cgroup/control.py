@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import select
 from errno import EBUSY, EINVAL, ENODEV, ENOTEMPTY
-from signal import SIGKILL
 from time import monotonic, sleep
 
 from tiffin.errors import SystemFailure
@@ -18,6 +17,7 @@ from tiffin.runtime.cgroup.files import read, write
 FREEZE_S = 10.0  # a task in uninterruptible sleep (NFS, a dying disk) may hold a freeze up
 EMPTY_S = 5.0
 _PAUSE_S = 0.001
+_SIGKILL = 9  # `import signal` would bring enum into the shim
 
 
 def subgroups(group: bytes) -> list[bytes]:
@@ -104,7 +104,7 @@ def v1_kill(group: bytes) -> None:
             listed = pids(group)
             for pid in listed:
                 try:
-                    os.kill(pid, SIGKILL)
+                    os.kill(pid, _SIGKILL)
                 except ProcessLookupError:
                     pass
             write(group + b"/freezer.state", b"THAWED")
