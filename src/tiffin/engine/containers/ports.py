@@ -8,7 +8,7 @@ the shim before they return or raise, and the caller closes its own. No port blo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, NamedTuple, Protocol
 
 
@@ -71,7 +71,8 @@ class Shim(Protocol):
     ) -> Awaitable[Any]:
         """Returns once the shim has the stream; what it returns resolves when the client is detached."""
 
-    async def exec(self, exec_id: str, process: dict[str, Any], attachment: Attachment | None) -> ExecHandle: ...
+    async def exec(self, exec_id: str, request: dict[str, Any], attachment: Attachment | None) -> ExecHandle:
+        """`request`: process (OCI), user, group_add, open_stdin, console_size, seccomp_path. Raises as start does."""
     async def resize(self, exec_id: str | None, rows: int, cols: int) -> None: ...
     async def signal(self, sig: int, all: bool = False) -> None: ...
     async def freeze(self) -> None: ...
@@ -162,6 +163,7 @@ class EtcWriter(Protocol):
         dns_options: Sequence[str],
         extra_hosts: Sequence[str],
         host_network: bool,
+        host_gateway: str,
     ) -> None: ...
 
 
@@ -171,21 +173,7 @@ class SeccompResolver(Protocol):
     def __call__(self, profile: dict[str, Any] | None, caps: Collection[str], arch: str) -> dict[str, Any]: ...
 
 
-class LogReader(Protocol):
-    """Reads a container's log as the bytes of a response or of an attached stream."""
+class FilterPath(Protocol):
+    """`runtime.seccomp.FilterCache.path_for`: a compiled filter's file for an OCI `linux.seccomp`."""
 
-    def render(
-        self,
-        path: str,
-        *,
-        multiplexed: bool,
-        stdout: bool,
-        stderr: bool,
-        follow: asyncio.Future[Any] | None,
-        tail: int | None,
-        since_ns: int,
-        until_ns: int,
-        timestamps: bool,
-        details: bool,
-    ) -> AsyncIterator[bytes]:
-        """`follow` is done when the writer has ended; None reads what is there and stops."""
+    def __call__(self, oci_seccomp: dict[str, Any]) -> str: ...

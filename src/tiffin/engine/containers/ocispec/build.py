@@ -14,6 +14,8 @@ from tiffin.engine.containers.ports import SeccompResolver
 from tiffin.engine.containers.record import Record
 from tiffin.engine.containers.settings import Settings
 from tiffin.errors import SystemFailure
+from tiffin.spec.capabilities import known
+from tiffin.spec.container import ExecConfig
 
 _UNPRIVILEGED = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
 
@@ -111,14 +113,16 @@ class SpecBuilder:
         shared = host.network_mode == "host" or namespaces.joined(host.network_mode)
         return {**({} if shared else _UNPRIVILEGED), **(host.sysctls or {})}
 
-    def exec_process(self, record: Record, asked: Any, *, tty: bool, console_size: list[int] | None) -> dict[str, Any]:
-        """OCI process of an exec, with its filter in `x-seccomp` when the container has one."""
+    def exec_process(
+        self, record: Record, asked: ExecConfig, *, tty: bool, console_size: list[int] | None
+    ) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """OCI process of an exec, and OCI `linux.seccomp` for it or None. A privileged exec has no filter."""
         host = record.host_config
         opts = security.parse(host.security_opt)
         privileged = asked.privileged or host.privileged
         caps = security.capability_names(host)
         if asked.privileged:
-            caps = security.capabilities.known(security.last_capability())
+            caps = known(security.last_capability())
         document = process.exec_process(
             record,
             asked,
@@ -129,9 +133,7 @@ class SpecBuilder:
             apparmor="" if privileged else security.apparmor_profile(host, opts, self._settings),
             no_new_privileges=self._no_new_privileges(opts),
         )
-        if not privileged and (seccomp := self.seccomp(record, opts, caps)):
-            document["x-seccomp"] = seccomp
-        return document
+        return document, None if privileged else self.seccomp(record, opts, caps)
 
 
 def _propagation(record: Record) -> str:

@@ -67,7 +67,7 @@ def capability_sets(names: list[str]) -> dict[str, list[str]]:
 
 
 def rlimits(record: Record, settings: Settings) -> list[dict[str, Any]]:
-    wanted = {name: pair for name, pair in settings.ulimits.items()}
+    wanted = dict(settings.ulimits)
     for limit in record.host_config.ulimits or ():
         wanted[limit.name] = (limit.soft, limit.hard)
     return [
@@ -91,7 +91,7 @@ def exec_process(
     apparmor: str,
     no_new_privileges: bool,
 ) -> dict[str, Any]:
-    """OCI process of an exec. `x-user` and `x-group-add` are ours: resolved inside the root, as for the container."""
+    """OCI process of an exec; its user travels beside it, as for the container."""
     environ = merge_env(asked.env or [], environment(record, tty))
     document: dict[str, Any] = {
         "terminal": tty,
@@ -103,8 +103,6 @@ def exec_process(
         "rlimits": rlimits(record, settings),
         "noNewPrivileges": no_new_privileges,
         "oomScoreAdj": record.host_config.oom_score_adj,
-        "x-user": asked.user or record.config.user,
-        "x-group-add": [] if asked.user else list(record.host_config.group_add or ()),
     }
     if tty and console_size and any(console_size):
         document["consoleSize"] = {"height": console_size[0], "width": console_size[1]}
