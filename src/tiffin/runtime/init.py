@@ -40,7 +40,7 @@ from tiffin.linux.process import (
     setdomainname,
     sethostname,
 )
-from tiffin.runtime import devices, identity, mounts, privileges, program, terminal
+from tiffin.runtime import copyup, devices, identity, mounts, privileges, program, terminal
 from tiffin.runtime.inroot import make_directories, open_in_root
 from tiffin.spawn.channel import Channel
 
@@ -132,6 +132,8 @@ class Init:
         propagation = _PROPAGATION.get(self._linux.get("rootfsPropagation") or "", MS_PRIVATE)
         mount_setattr(AT_FDCWD, "/", propagation=MS_SLAVE if propagation != MS_PRIVATE else MS_PRIVATE, recursive=True)
         move_mount(self._root, AT_FDCWD, self._request["run_dir"])
+        for volume in self._request.get("copy_up") or ():
+            copyup.fill(self._root, volume["destination"], volume["source"])
         for mount in planned:
             if mount.fstype != "bind":
                 mount.open_source()

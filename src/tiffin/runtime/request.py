@@ -15,6 +15,8 @@
     seccomp_path  file with the compiled filter, or null for none
     layout        the machine's cgroup layout (runtime.cgroup.Layout.to_json)
     connect       true: hand the new network namespace out before the program starts
+    create_sources  host directories to make if missing (-v of a path that is not there)
+    copy_up       [{"source": volume directory, "destination": path in the image}]: fill an empty volume first
     stop_signal   number and
     stop_timeout  seconds, for a shim that is told to terminate with the host
 

@@ -106,6 +106,8 @@ class Shim:
         linux = request["spec"].get("linux") or {}
         self._cgroup = Cgroup.create(layout, linux["cgroupsPath"], linux.get("resources") or {})
         self._step("cgroup-create", begun, {"path": linux["cgroupsPath"]})
+        for directory in request.get("create_sources") or ():
+            os.makedirs(directory, 0o755, exist_ok=True)
         begun = perf_counter_ns()
         rootfs = request["rootfs"]
         self._root_fd = overlay(rootfs["lower"], rootfs.get("upper"), rootfs.get("work"))

@@ -1,0 +1,158 @@
+"""netd: a small process that keeps sockets alive while no daemon is there to hold them.
+
+It outlives the daemon: a planned restart fails no request, and after a kill -9 later requests wait in the backlog of
+the listening sockets kept here until the next daemon takes them up. A program of its own, started by the daemon.
+
+    daemon → netd   {"op": "hold", "labels": [host, …], "unlink": [path, …]} + the sockets   replaces what was held
+                    {"op": "take"}       answered with {"labels": […]} + the sockets
+                    {"op": "release"}    end for good: the daemon stops and wants nothing kept
+
+The daemon's connection stays open for as long as it lives. When it closes, netd waits LINGER_S for the next one; then
+it gives the sockets up, removes their paths and ends, so that clients see a refused connection and not a silence.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+from time import monotonic
+
+from tiffin.linux.process import PR_SET_DUMPABLE, prctl, set_name
+from tiffin.spawn.channel import Channel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LINGER_S = 10.0
+SOCKET_NAME = "netd.sock"
+
+
+class Netd:
+    """The keeper's state and loop."""
+
+    def __init__(self, exec_root: str, control: Channel) -> None:
+        self._exec_root = exec_root
+        self._directory = os.open(exec_root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._listener = listen(self._directory)
+        self._daemons = {control.fileno(): control}
+        self._labels: list[str] = []
+        self._unlink: list[str] = []
+        self._held: list[int] = []
+        self._deadline: float | None = None
+        self._released = False
+
+    def serve(self) -> None:
+        """Serve until released, or until no daemon has come for LINGER_S."""
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        for fd in self._daemons:
+            poll.register(fd, select.POLLIN)
+        while not self._released and not self._expired():
+            for fd, _ in poll.poll(self._timeout_ms()):
+                if fd == self._listener.fileno():
+                    connection, _ = self._listener.accept()
+                    self._daemons[connection.fileno()] = Channel(connection)
+                    self._deadline = None
+                    poll.register(connection, select.POLLIN)
+                elif not self._command(self._daemons[fd]):
+                    poll.unregister(fd)
+                    self._daemons.pop(fd).close()
+                    if not self._daemons:
+                        self._deadline = monotonic() + LINGER_S
+        self._end()
+
+    def _expired(self) -> bool:
+        return self._deadline is not None and monotonic() >= self._deadline
+
+    def _timeout_ms(self) -> int | None:
+        return None if self._deadline is None else max(0, int((self._deadline - monotonic()) * 1000) + 1)
+
+    def _command(self, channel: Channel) -> bool:
+        try:
+            received = channel.recv()
+        except OSError:
+            received = None
+        if received is None:
+            return False
+        message, fds = received
+        operation = message["op"]
+        if operation == "hold":
+            self._drop()
+            self._labels, self._unlink, self._held = message["labels"], message["unlink"], fds
+        elif operation == "take":
+            channel.send({"labels": self._labels}, self._held)
+        elif operation == "release":
+            self._released = True
+        return True
+
+    def _drop(self) -> None:
+        for fd in self._held:
+            os.close(fd)
+        self._held = []
+
+    def _end(self) -> None:
+        for path in [] if self._released else self._unlink:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+        os.unlink(SOCKET_NAME, dir_fd=self._directory)
+
+
+def listen(directory: int) -> socket.socket:
+    """The socket that later daemons connect to; bound by way of the directory's descriptor (107 bytes of path)."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        os.unlink(SOCKET_NAME, dir_fd=directory)
+    except FileNotFoundError:
+        pass
+    old = os.umask(0o177)
+    try:
+        sock.bind(f"/proc/self/fd/{directory}/{SOCKET_NAME}")
+    finally:
+        os.umask(old)
+    sock.listen(8)
+    return sock
+
+
+def main(exec_root: str, control_fd: int) -> None:
+    """Run as netd; `control_fd` is the socket of the daemon that starts it."""
+    set_name("tiffin-netd")
+    prctl(PR_SET_DUMPABLE, 0)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    Netd(exec_root, Channel.from_fd(control_fd)).serve()
+
+
+def connect(exec_root: str) -> Channel | None:
+    """The running netd of an exec root, or None."""
+    try:
+        directory = os.open(exec_root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    try:
+        sock.connect(f"/proc/self/fd/{directory}/{SOCKET_NAME}")
+    except OSError:
+        sock.close()
+        return None
+    finally:
+        os.close(directory)
+    return Channel(sock)
+
+
+def take(channel: Channel) -> tuple[list[str], list[int]]:
+    """What netd holds: labels and descriptors."""
+    channel.send({"op": "take"})
+    received = channel.recv()
+    if received is None:
+        return [], []
+    return received[0]["labels"], received[1]
+
+
+def hold(channel: Channel, labels: list[str], fds: list[int], unlink: list[str]) -> None:
+    """Let netd keep these sockets instead of what it kept before."""
+    channel.send({"op": "hold", "labels": labels, "unlink": unlink}, fds)
