@@ -180,7 +180,8 @@ class Shim:
         shim = os.getpid()
         record = {"pid": pid, "start_time": start_time(pid), "shim": shim, "shim_start_time": start_time(shim)}
         with open(f"{self._request['run_dir']}/init.pid", "w", encoding="ascii") as file:
-            json.dump({**record, "boot_id": boot_id()}, file)
+            # With the layout: a later daemon may itself stand in another group and would look in the wrong place.
+            json.dump({**record, "boot_id": boot_id(), "layout": self._request["layout"]}, file)
 
     def undo(self) -> None:
         """The start failed: leave nothing."""

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -24,6 +26,8 @@ from tiffin.runtime.cgroup.layout import Layout
 from tiffin.runtime.program import FAILED, LaunchError
 from tiffin.spawn.channel import Channel, pair
 from tiffin.spawn.client import Spawner
+
+log = logging.getLogger(__name__)
 
 SHIM_DIED = "shim died"
 Connect = Callable[[int, int], Awaitable[None]]
@@ -333,8 +337,7 @@ class Supervisor:
         with open(f"{run_dir}/config.json", "w", encoding="utf-8") as file:
             json.dump(request["spec"], file)
         ours, theirs = pair()
-        cgroup_path = request["spec"]["linux"]["cgroupsPath"]
-        shim = Shim(id, ours, lambda: self._shim_died(id, cgroup_path))
+        shim = Shim(id, ours, lambda: self._shim_died(id))
         documents = []
         for attachment in attachments:
             client, _ = shim._client()
@@ -381,7 +384,7 @@ class Supervisor:
             return None
         finally:
             os.close(directory)
-        shim = Shim(id, Channel(connection), lambda: self._shim_died(id, self._cgroup_path(id)))
+        shim = Shim(id, Channel(connection), lambda: self._shim_died(id))
         try:
             await asyncio.wait_for(shim._resume(), 5)
         except (StartError, TimeoutError):
@@ -389,39 +392,40 @@ class Supervisor:
             return None
         return shim
 
-    def _cgroup_path(self, id: str) -> str | None:
+    def _read(self, id: str, name: str) -> dict[str, Any]:
         try:
-            with open(f"{self.run_dir(id)}/config.json", encoding="utf-8") as file:
-                return str(json.load(file)["linux"]["cgroupsPath"])
-        except (OSError, ValueError, KeyError):
-            return None
+            with open(f"{self.run_dir(id)}/{name}", encoding="utf-8") as file:
+                return dict(json.load(file))
+        except (OSError, ValueError):
+            return {}
 
-    def _shim_died(self, id: str, cgroup_path: str | None) -> Exit:
+    def _shim_died(self, id: str) -> Exit:
         """The shim is gone without a word: its container goes with it."""
-        self._end_remains(cgroup_path)
+        self._end_remains(id)
         return Exit(137, False, time.time_ns(), SHIM_DIED)
 
-    def _end_remains(self, cgroup_path: str | None) -> None:
-        if cgroup_path is not None:
-            group = Cgroup.open(self._layout, cgroup_path)
-            try:
-                group.kill()
-                group.remove()
-            except (OSError, FileNotFoundError):
-                pass
+    def _end_remains(self, id: str) -> None:
+        """Kill what is left in a container's cgroup and remove the group."""
+        layout = self._read(id, "init.pid").get("layout")
+        path = (self._read(id, "config.json").get("linux") or {}).get("cgroupsPath")
+        if not path:
+            return
+        group = Cgroup.open(Layout.from_json(layout) if layout else self._layout, path)
+        try:
+            group.kill()
+            group.remove()
+        except OSError as error:
+            log.warning("container %s: its cgroup cannot be removed: %s", id, error)
 
     def lost(self, id: str) -> str:
         """What became of a container that ran when the last daemon saw it and has neither shim nor exit record:
         "shim died" in this boot, "" for another boot. Ends what may be left of it."""
-        try:
-            with open(f"{self.run_dir(id)}/init.pid", encoding="ascii") as file:
-                record = json.load(file)
-        except (OSError, ValueError):
-            record = {}
+        record = self._read(id, "init.pid")
         same_boot = record.get("boot_id") == boot_id()
-        if same_boot and start_time(record["pid"]) == record["start_time"]:
-            os.kill(record["pid"], 9)
-        self._end_remains(self._cgroup_path(id))
+        if same_boot:
+            if start_time(record["pid"]) == record["start_time"]:
+                os.kill(record["pid"], signal.SIGKILL)
+            self._end_remains(id)
         return SHIM_DIED if same_boot else ""
 
     def clean(self, id: str) -> None:
