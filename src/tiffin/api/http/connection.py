@@ -382,6 +382,9 @@ class Connection(asyncio.Protocol):
         if self._eof:
             self._transport.close()
             return
+        if self.server.closing.is_set() and not _pending(self._transport.get_extra_info("socket").fileno()):
+            self._transport.close()  # nothing unread, so no reset; a planned restart need not wait for the client
+            return
         self._transport.write_eof()
         self._resume_reading()
         self._arm(self.server.limits.linger_seconds)
