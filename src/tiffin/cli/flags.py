@@ -161,6 +161,7 @@ def _long(word: str, queue: list[str], by_name: dict[str, Flag], options: Option
 def _shorts(word: str, queue: list[str], by_short: dict[str, Flag], options: Options) -> bool:
     letters = word[1:]
     while letters:
+        word = f"-{letters}"
         letter, letters = letters[0], letters[1:]
         flag = by_short.get(letter)
         if flag is None:
@@ -185,7 +186,8 @@ def _set(flag: Flag, word: str, options: Options) -> None:
     try:
         value = flag.parse(word)
     except ValueError as error:
-        raise UsageError(f'invalid argument "{word}" for "{flag.label()}" flag: {error}') from None
+        shown = word.replace("\\", "\\\\").replace('"', '\\"')
+        raise UsageError(f'invalid argument "{shown}" for "{flag.label()}" flag: {error}') from None
     if flag.repeated:
         options.given.setdefault(flag.name, []).append(value)
     else:
