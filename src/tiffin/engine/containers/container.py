@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tiffin.engine.containers.ports import Attachment, Shim
 from tiffin.engine.containers.record import Record
@@ -27,10 +27,9 @@ class Container:
         self.exit_waiters: list[asyncio.Future[WaitResult]] = []
         self.removal_waiters: list[asyncio.Future[WaitResult]] = []
         self.trace = Trace()
-        self.ended: asyncio.Future[None] | None = None
+        self.ended: asyncio.Future[object] | None = None
         """Done when the present run has ended; what `logs --follow` watches."""
         self.execs: set[str] = set()
-        self.restart_hook: Any = None
 
     @property
     def id(self) -> str:

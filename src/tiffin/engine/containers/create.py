@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from tiffin.engine.containers import merge, mountplan, naming, validate
 from tiffin.engine.containers.container import Container
@@ -22,6 +23,11 @@ from tiffin.engine.containers.table import ContainerTable
 from tiffin.engine.events import Events
 from tiffin.errors import InvalidParameter, NotFound
 from tiffin.spec.container import ContainerCreateRequest, HostConfig
+
+
+def run_config(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The `config` object of an image configuration, or the object itself."""
+    return dict((document.get("config") or {}) if "rootfs" in document else document)
 
 
 class Created(NamedTuple):
@@ -70,10 +76,11 @@ class Creator:
         image = self._images.resolve_for_create(config.image)
         if platform and not image.platform.startswith(platform.split("/")[0]):
             raise NotFound(
-                f"image with reference {config.image} was found but does not provide the specified platform ({platform})"
+                f"image with reference {config.image} was found but does not provide "
+                f"the specified platform ({platform})"
             )
         found = time.monotonic_ns()
-        merge.merge(config, dict(image.config))
+        merge.merge(config, run_config(image.config))
         path, args = merge.command_line(config)
         if host.network_mode != "host" and not config.hostname and host.uts_mode != "host":
             config.hostname = id[:12]

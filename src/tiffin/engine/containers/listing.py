@@ -17,6 +17,7 @@ from tiffin.errors import InvalidParameter, NotFound
 
 Json = dict[str, Any]
 Filters = Mapping[str, Sequence[str]]
+ImageMatch = Callable[[Record, str], bool]
 
 KNOWN = {
     "ancestor",
@@ -43,9 +44,9 @@ def chosen(
     all: bool,
     limit: int,
     filters: Filters,
-    image_matches: Callable[[str, str], bool],
+    image_matches: ImageMatch,
 ) -> list[Container]:
-    """`image_matches(image_id, asked)` says whether an image is or descends from the asked one."""
+    """`image_matches(record, asked)` says whether the container's image is, or descends from, the asked one."""
     for key in filters:
         if key not in KNOWN:
             raise InvalidParameter(f"invalid filter '{key}'")
@@ -62,10 +63,7 @@ def chosen(
 
 
 def _passes(record: Record, tests: Sequence[Callable[[Record], bool]]) -> bool:
-    for test in tests:
-        if not test(record):
-            return False
-    return True
+    return all(test(record) for test in tests)
 
 
 def _between(table: ContainerTable, containers: list[Container], filters: Filters) -> list[Container]:
@@ -84,7 +82,7 @@ def _between(table: ContainerTable, containers: list[Container], filters: Filter
 Test = Callable[[Record], bool]
 
 
-def _tests(filters: Filters, image_matches: Callable[[str, str], bool]) -> list[Test]:
+def _tests(filters: Filters, image_matches: ImageMatch) -> list[Test]:
     makers: dict[str, Callable[[Sequence[str]], Test]] = {
         "ancestor": lambda values: _ancestor(values, image_matches),
         "exited": _exited,
@@ -103,11 +101,11 @@ def _tests(filters: Filters, image_matches: Callable[[str, str], bool]) -> list[
     return [makers[key](values) for key, values in filters.items() if values and key in makers]
 
 
-def _ancestor(values: Sequence[str], image_matches: Callable[[str, str], bool]) -> Test:
+def _ancestor(values: Sequence[str], image_matches: ImageMatch) -> Test:
     def test(record: Record) -> bool:
         for value in values:
             try:
-                if record.config.image == value or image_matches(record.image_id, value):
+                if record.config.image == value or image_matches(record, value):
                     return True
             except (NotFound, InvalidParameter):
                 continue
@@ -184,7 +182,10 @@ def _status(values: Sequence[str]) -> Test:
 
 
 def _volume(values: Sequence[str]) -> Test:
-    return lambda record: any(value in (mount.name, mount.destination, mount.source) for mount in record.mounts for value in values)
+    wanted = set(values)
+    return lambda record: any(
+        not wanted.isdisjoint((mount.name, mount.destination, mount.source)) for mount in record.mounts
+    )
 
 
 def summary(container: Container) -> Json:

@@ -7,6 +7,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterable
+
+
+def remove_trees(paths: Iterable[str]) -> None:
+    for path in paths:
+        remove_tree(path)
 
 
 def remove_tree(path: str) -> None:

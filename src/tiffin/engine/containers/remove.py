@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from tiffin.engine.containers.container import Container, WaitResult
-from tiffin.engine.containers.removal import remove_tree
+from tiffin.engine.containers.removal import remove_trees
 from tiffin.engine.containers.settings import Settings
 from tiffin.engine.containers.state import Status
 from tiffin.engine.containers.stop import Stopper
@@ -25,6 +26,7 @@ class Remover:
     ) -> None:
         self._settings, self._table, self._stopper = settings, table, stopper
         self._store, self._events = store, events
+        self.on_removed: Callable[[Container], None] | None = None
 
     async def remove(self, container: Container, *, force: bool = False, volumes: bool = False) -> None:
         if container.status is Status.REMOVING:
@@ -67,7 +69,7 @@ class Remover:
             trees += [os.path.dirname(mount.source) for mount in container.record.mounts if mount.anonymous]
         try:
             await asyncio.gather(
-                self._store.delete(container), loop.run_in_executor(None, lambda: [remove_tree(tree) for tree in trees])
+                self._store.delete(container), loop.run_in_executor(None, remove_trees, trees)
             )
         except Exception as failure:
             state.move(Status.DEAD)
@@ -77,6 +79,8 @@ class Remover:
             raise SystemFailure(message) from failure
         self._table.remove(container)
         self._drop_pending(container)
+        if self.on_removed is not None:
+            self.on_removed(container)
         self._events.publish("container", "destroy", container.id, container.attributes())
         for mount in container.record.mounts if volumes else ():
             if mount.anonymous:
