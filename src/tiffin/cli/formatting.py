@@ -1,4 +1,4 @@
-"""--format values that are Go templates: escapes, parsing, errors in the words of the docker CLI. Imported on demand."""
+"""--format values that are Go templates: escapes, parsing, errors in Docker's words. Imported on demand."""
 
 from __future__ import annotations
 

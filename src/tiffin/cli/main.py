@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GLOBAL = (
     Flag("config", "", "string", "Directory of the client's configuration files"),
-    Flag("context", "c", "string", "Accepted for compatibility; only \"default\" exists"),
+    Flag("context", "c", "string", 'Accepted for compatibility; only "default" exists'),
     Flag("debug", "D", "bool", "Show a traceback when the client itself fails"),
     Flag("host", "H", "list", "Address of the daemon (unix://, tcp://, ssh://)"),
     Flag("log-level", "l", "string", "Accepted for compatibility", "info"),
@@ -39,7 +39,9 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except UsageError as error:
-        return _fail(125, f"{error}\n\nUsage:  tiffin [OPTIONS] COMMAND [ARG...]\n\nRun 'tiffin --help' for more information")
+        return _fail(
+            125, f"{error}\n\nUsage:  tiffin [OPTIONS] COMMAND [ARG...]\n\nRun 'tiffin --help' for more information"
+        )
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -138,7 +140,9 @@ def _unknown(path: str, rest: list[str]) -> int:
         return _help(path.split())
     program = f"tiffin {path}".rstrip()
     if rest[0].startswith("-"):
-        return _fail(125, f"unknown flag: {rest[0]}\n\nUsage:  {program} COMMAND\n\nRun '{program} --help' for more information")
+        return _fail(
+            125, f"unknown flag: {rest[0]}\n\nUsage:  {program} COMMAND\n\nRun '{program} --help' for more information"
+        )
     from tiffin.cli.nearest import nearest
 
     near = nearest(rest[0], table.names(path))

@@ -1,8 +1,8 @@
 """--since and --until as the API wants them: seconds, with nanoseconds after the point.
 
-    42m, 1h30m           a span before now
-    1136073845, 1.5      seconds of the epoch, passed on
-    2013-01-02[T13[:23[:37[.5]]]][Z|+02:00]    a moment; local time where no zone is named
+42m, 1h30m           a span before now
+1136073845, 1.5      seconds of the epoch, passed on
+2013-01-02[T13[:23[:37[.5]]]][Z|+02:00]    a moment; local time where no zone is named
 """
 
 from __future__ import annotations
@@ -77,4 +77,6 @@ def _seconds(nanoseconds: int) -> str:
 
 
 def _bad(text: str) -> InvalidParameter:
-    return InvalidParameter(f'invalid value "{text}": it is neither a span like 42m nor a moment like 2013-01-02T13:23:37Z')
+    return InvalidParameter(
+        f'invalid value "{text}": it is neither a span like 42m nor a moment like 2013-01-02T13:23:37Z'
+    )

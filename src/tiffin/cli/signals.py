@@ -15,8 +15,10 @@ else:
 # Not passed on: what cannot be caught; what is about ourselves (a child of ours, our pipe, our terminal's size, our
 # being in the background, our own faults).
 OURS = frozenset(
-    ("SIGKILL", "SIGSTOP", "SIGCHLD", "SIGCLD", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGTTIN", "SIGTTOU")
-    + ("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGPROF", "SIGABRT", "SIGIOT", "SIGCONT")
+    (
+        *("SIGKILL", "SIGSTOP", "SIGCHLD", "SIGCLD", "SIGPIPE", "SIGURG", "SIGWINCH", "SIGTTIN", "SIGTTOU"),
+        *("SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL", "SIGTRAP", "SIGSYS", "SIGPROF", "SIGABRT", "SIGIOT", "SIGCONT"),
+    )
 )
 
 

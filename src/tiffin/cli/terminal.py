@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     import signal as _signal
     from collections.abc import Callable
     from types import FrameType
-
-    import termios
 else:
     import _signal
 

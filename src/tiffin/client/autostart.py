@@ -1,9 +1,9 @@
 """Starting a daemon where none runs: only at the default socket, only when no host was named, only as root.
 
-    /run/tiffin/            0711
-      autostart.lock        held by the client that starts one; others wait for it
-      daemon.log            stdout and stderr of a daemon started this way
-      tiffin.sock           the daemon's; `_ping` must answer on it before the client goes on
+/run/tiffin/            0711
+  autostart.lock        held by the client that starts one; others wait for it
+  daemon.log            stdout and stderr of a daemon started this way
+  tiffin.sock           the daemon's; `_ping` must answer on it before the client goes on
 """
 
 from __future__ import annotations

@@ -80,9 +80,7 @@ class Client:
                 raise
             return connection.connect(self.endpoint)
 
-    def _send(
-        self, method: str, path: str, query: Query, body: Body, headers: Sequence[tuple[str, str]]
-    ) -> Reply:
+    def _send(self, method: str, path: str, query: Query, body: Body, headers: Sequence[tuple[str, str]]) -> Reply:
         target = f"/v{self.api_version}{path}"
         if query:
             target += "?" + http1.query_string(list(query))

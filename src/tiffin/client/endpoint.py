@@ -1,6 +1,6 @@
 """Where the daemon is: DOCKER_HOST or -H, taken apart. Parses only; connects nowhere.
 
-    unix:///run/tiffin/tiffin.sock    /path (taken as unix)    tcp://host:2375    ssh://user@host:22/path
+unix:///run/tiffin/tiffin.sock    /path (taken as unix)    tcp://host:2375    ssh://user@host:22/path
 """
 
 from __future__ import annotations

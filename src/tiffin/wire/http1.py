@@ -36,7 +36,7 @@ def chunk(data: bytes | memoryview) -> bytes:
     """One chunk of a request body sent with Transfer-Encoding: chunked. Never empty: that would end the body."""
     if not len(data):
         raise ValueError("an empty chunk would end the body")
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    return b"%x\r\n" % len(data) + data + b"\r\n"
 
 
 LAST_CHUNK = b"0\r\n\r\n"
@@ -162,7 +162,7 @@ class Response:
         at, size = 0, len(buffer)
         while True:
             state = self._state
-            if state == LENGTH or state == CHUNK_DATA:
+            if state in (LENGTH, CHUNK_DATA):
                 end = min(size, at + self._left)
                 if end > at:
                     out.append(buffer[at:end])
@@ -175,7 +175,7 @@ class Response:
                 out.append(buffer[at:])
                 at = size
                 break
-            elif state == DONE or state == UPGRADED:
+            elif state in (DONE, UPGRADED):
                 break
             else:
                 end = buffer.find(b"\r\n", at)

@@ -114,9 +114,7 @@ STOPPING = (
     Flag("time", "", "int", "The same as --timeout", hidden=True),
 )
 MANY_USAGE = "CONTAINER [CONTAINER...]"
-STOP = Command(
-    _stop, "Stop running containers", MANY_USAGE, STOPPING, least=1, aliases=("container stop", "stop")
-)
+STOP = Command(_stop, "Stop running containers", MANY_USAGE, STOPPING, least=1, aliases=("container stop", "stop"))
 RESTART = Command(
     _restart, "Restart containers", MANY_USAGE, STOPPING, least=1, aliases=("container restart", "restart")
 )
@@ -128,9 +126,7 @@ KILL = Command(
     least=1,
     aliases=("container kill", "kill"),
 )
-PAUSE = Command(
-    _pause, "Pause all processes of containers", MANY_USAGE, least=1, aliases=("container pause", "pause")
-)
+PAUSE = Command(_pause, "Pause all processes of containers", MANY_USAGE, least=1, aliases=("container pause", "pause"))
 UNPAUSE = Command(
     _unpause, "Let paused containers go on", MANY_USAGE, least=1, aliases=("container unpause", "unpause")
 )

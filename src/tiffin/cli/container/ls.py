@@ -88,7 +88,9 @@ def _size(row: Row) -> str:
 def _platform(row: Row) -> str:
     descriptor = row.data.get("ImageManifestDescriptor") or {}
     platform = descriptor.get("platform") or {}
-    return "/".join(part for part in (platform.get("os"), platform.get("architecture"), platform.get("variant")) if part)
+    return "/".join(
+        part for part in (platform.get("os"), platform.get("architecture"), platform.get("variant")) if part
+    )
 
 
 FIELDS = {
@@ -134,7 +136,7 @@ def _ls(context: Context, options: Options, arguments: list[str]) -> int:
     rows = [Row(data, FIELDS, not options["no-trunc"], "ContainerContext") for data in containers]
     if options["quiet"] and options["format"] in ("", "table"):
         for row in rows:
-            print(FIELDS["ID"](row))
+            print(row.template_field("ID"))
         return 0
     show(rows, (*COLUMNS, "Size") if options["size"] else COLUMNS, TITLES, options["format"])
     return 0

@@ -57,7 +57,7 @@ def create(client: Client, options: Options, document: dict[str, Any], quiet: bo
     """Create the container, pulling its image where that is needed and wanted; its id."""
     policy, image, platform = options["pull"], document["Image"], options["platform"]
     if policy not in ("always", "missing", "never"):
-        raise InvalidParameter(f"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\"")
+        raise InvalidParameter(f'invalid pull option: \'{policy}\': must be one of "always", "missing" or "never"')
     query = [("name", options["name"])] if options["name"] else []
     if platform:
         query.append(("platform", platform))
@@ -75,7 +75,7 @@ def create(client: Client, options: Options, document: dict[str, Any], quiet: bo
                 complain(f"Unable to find image '{_tagged(image)}' locally")
             _pull(client, image, platform, quiet)
             reply = client.post("/containers/create", query, document)
-        identifier = reply["Id"]
+        identifier = str(reply["Id"])
     finally:
         file.close(identifier)
     for warning in reply.get("Warnings") or []:
@@ -124,9 +124,7 @@ def _run(context: Context, options: Options, arguments: list[str]) -> int:
         print(identifier)
         return 0
     attached = Attached(client, identifier, document["Tty"], options["detach-keys"])
-    attached.attach(
-        document["AttachStdin"], document["AttachStdout"], document["AttachStderr"], options["detach-keys"]
-    )
+    attached.attach(document["AttachStdin"], document["AttachStdout"], document["AttachStderr"], options["detach-keys"])
     attached.wait_for("removed" if options["rm"] else "next-exit")
     if options["sig-proxy"] and not document["Tty"]:
         with attached.proxy():

@@ -92,9 +92,7 @@ def restart_policy(word: str) -> dict[str, Any]:
         try:
             return {"Name": name, "MaximumRetryCount": int(count)}
         except ValueError:
-            raise InvalidParameter(
-                "invalid restart policy format: maximum retry count must be an integer"
-            ) from None
+            raise InvalidParameter("invalid restart policy format: maximum retry count must be an integer") from None
     return {"Name": name, "MaximumRetryCount": 0}
 
 
@@ -106,9 +104,7 @@ def _checked(options: Options) -> None:
         if options.changed(flag):
             raise UsageError(f'"--{flag}" works on Windows daemons only; this one runs on linux')
     if not -1 <= options["memory-swappiness"] <= 100:
-        raise InvalidParameter(
-            f"invalid value: {options['memory-swappiness']}. Valid memory swappiness range is 0-100"
-        )
+        raise InvalidParameter(f"invalid value: {options['memory-swappiness']}. Valid memory swappiness range is 0-100")
     if options["log-driver"] == "none" and options["log-opt"]:
         raise InvalidParameter("invalid logging opts for driver none")
     for flag, words, known in (

@@ -15,7 +15,8 @@ def fields(line: str) -> list[str]:
             end = len(line) if end < 0 else end
             value, at = line[at:end], end
             if '"' in value:
-                raise ValueError(f'parse error on line 1, column {at - len(value) + value.index(chr(34)) + 1}: bare " in non-quoted-field')
+                column = at - len(value) + value.index('"') + 1
+                raise ValueError(f'parse error on line 1, column {column}: bare " in non-quoted-field')
         out.append(value)
         if at >= len(line):
             return out

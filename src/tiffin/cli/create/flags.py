@@ -44,7 +44,9 @@ STREAMS = (
 )
 LIFE = (
     Flag("init", "", "bool", "Run an init inside that passes signals on and reaps processes"),
-    Flag("restart", "", "string", "What to do when the container exits: no, on-failure[:n], always, unless-stopped", "no"),
+    Flag(
+        "restart", "", "string", "What to do when the container exits: no, on-failure[:n], always, unless-stopped", "no"
+    ),
     Flag("rm", "", "bool", "Remove the container, and its anonymous volumes, when it exits"),
     Flag("stop-signal", "", "string", "The signal that asks the container to stop"),
     Flag("stop-timeout", "", "int", "Seconds to wait before killing on stop"),
@@ -116,7 +118,13 @@ FILES = (
     _list("storage-opt", "Options of the storage driver"),
 )
 NETWORK = (
-    Flag("network", "", "network", "Connect to a network: bridge, host, none, container:name or a name", parse=networks.parse),
+    Flag(
+        "network",
+        "",
+        "network",
+        "Connect to a network: bridge, host, none, container:name or a name",
+        parse=networks.parse,
+    ),
     Flag("net", "", "network", "The same as --network", parse=networks.parse, hidden=True),
     _list("network-alias", "Further names on the network"),
     Flag("net-alias", "", "list", "The same as --network-alias", hidden=True),

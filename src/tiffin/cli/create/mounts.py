@@ -24,7 +24,7 @@ def volumes(words: list[str]) -> tuple[list[str], dict[str, dict[str, str]]]:
             anonymous[word] = dict[str, str]()
             continue
         head, _, tail = word.partition(":")
-        if head == "." or head.startswith("./") or head == ".." or head.startswith("../"):
+        if head == "." or head.startswith(("./", "../")) or head == "..":
             word = f"{os.path.abspath(head)}:{tail}"
         binds.append(word)
     return binds, anonymous
@@ -110,7 +110,8 @@ class _Mount:
         elif key == "bind-recursive":
             if value not in ("enabled", "disabled", "writable", "readonly"):
                 raise ValueError(
-                    f'invalid value for bind-recursive: {value} (must be "enabled", "disabled", "writable", or "readonly")'
+                    f"invalid value for bind-recursive: {value}"
+                    ' (must be "enabled", "disabled", "writable", or "readonly")'
                 )
             if value == "disabled":
                 bind["NonRecursive"] = True
@@ -158,7 +159,8 @@ class _Mount:
                 raise ValueError("option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction")
             if recursion.get("Propagation") != "rprivate":
                 raise ValueError(
-                    "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be specified in conjunction"
+                    "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate'"
+                    " to be specified in conjunction"
                 )
         found: dict[str, Any] = {"Type": self.kind}
         if self.source:

@@ -82,13 +82,13 @@ def parse(word: str) -> Attachment:
         elif key == "driver-opt":
             name, equals, text = value.partition("=")
             if not equals:
-                raise ValueError(f"invalid key value pair format in driver options")
+                raise ValueError("invalid key value pair format in driver options")
             found.driver_opts[name.strip().lower()] = text
         elif key == "gw-priority":
             try:
                 found.priority = int(value)
             except ValueError:
-                raise ValueError(f'invalid gw-priority ({value}): invalid syntax') from None
+                raise ValueError(f"invalid gw-priority ({value}): invalid syntax") from None
         else:
             raise ValueError(f"invalid field key {key}")
     if not found.target:

@@ -1,6 +1,6 @@
 """--publish and --expose to ExposedPorts and PortBindings.
 
-    [[address:][host port or range]:]container port or range[/protocol]      or  published=,target=,protocol=,mode=
+[[address:][host port or range]:]container port or range[/protocol]      or  published=,target=,protocol=,mode=
 """
 
 from __future__ import annotations

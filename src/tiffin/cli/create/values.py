@@ -1,4 +1,4 @@
-"""Words of create flags to values: sizes, durations, cpus, limits, devices. ValueError says what is wrong, as Docker does."""
+"""Words of create flags to values: sizes, durations, cpus, limits, devices. ValueError says what is wrong."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ DURATION_NS = {
     "h": 3_600_000_000_000,
 }
 ULIMITS = frozenset(
-    "core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack".split()
+    ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss")
+    + ("rtprio", "rttime", "sigpending", "stack")
 )
 
 
@@ -90,7 +91,8 @@ def cpus(word: str) -> int:
     divisor = 10 ** len(fraction) * (int(bottom) if slash else 1)
     if scaled % divisor:
         raise ValueError("value is too precise")
-    return (-1 if word.startswith("-") else 1) * (scaled // divisor)
+    value = scaled // divisor
+    return -value if word.startswith("-") else value
 
 
 def ulimit(word: str) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def stream(word: str) -> str:
 
 
 SYSCTLS = frozenset(
-    f"kernel.{name}" for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
+    f"kernel.{name}" for name in ["msgmax", "msgmnb", "msgmni", "sem", "shmall", "shmmax", "shmmni", "shm_rmid_forced"]
 )
 
 

@@ -57,7 +57,7 @@ def _history(context: Context, options: Options, names: list[str]) -> int:
         rows.append(row)
     if options["quiet"] and options["format"] in ("", "table"):
         for row in rows:
-            print(FIELDS["ID"](row))
+            print(row.template_field("ID"))
         return 0
     created = "CreatedSince" if options["human"] else "CreatedAt"
     show(rows, ("ID", created, "CreatedBy", "Size", "Comment"), TITLES, options["format"])

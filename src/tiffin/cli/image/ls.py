@@ -124,7 +124,7 @@ def _ls(context: Context, options: Options, arguments: list[str]) -> int:
             rows.append(row)
     if options["quiet"] and form in ("", "table"):
         for row in rows:
-            print(FIELDS["ID"](row))
+            print(row.template_field("ID"))
         return 0
     middle = ("Digest",) if digests else ()
     show(rows, ("Repository", "Tag", *middle, "ID", "CreatedSince", "Size"), TITLES, form)

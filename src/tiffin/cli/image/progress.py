@@ -1,4 +1,4 @@
-"""Progress of pull, load, import and push: lines as they come, or, on a terminal, one line per layer redrawn in place."""
+"""Progress of pull, load, import and push: lines as they come, or, on a terminal, a line per layer redrawn in place."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def one_line() -> str:
     return f"Tiffin version {NUMBER}"
 
 
-def _client(api: str) -> dict[str, Any]:
+def client_facts(api: str) -> dict[str, Any]:
     system = os.uname()
     return {
         "Platform": {"Name": "Tiffin"},
@@ -69,7 +69,7 @@ def _version(context: Context, options: Options, arguments: list[str]) -> int:
         server = context.client.get("/version")
     except TiffinError as error:
         failure = text(error)
-    client = _client(context.client.api_version)
+    client = client_facts(context.client.api_version)
     if options["format"]:
         from tiffin.cli.formatting import prepare
         from tiffin.wire import jsontext

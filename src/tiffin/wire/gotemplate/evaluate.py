@@ -198,7 +198,9 @@ class _Scope:
                 message = str(error.args[0]) if error.args else name
                 raise TemplateFailure(f'executing "" at <{node.text()}>: {message}', node) from None
         if value is None or value is MISSING:
-            raise TemplateFailure(f'executing "" at <{node.text()}>: nil pointer evaluating interface {{}}.{name}', node)
+            raise TemplateFailure(
+                f'executing "" at <{node.text()}>: nil pointer evaluating interface {{}}.{name}', node
+            )
         raise TemplateFailure(
             f'executing "" at <{node.text()}>: can\'t evaluate field {name} in type {type_name(value)}', node
         )

@@ -1,7 +1,7 @@
 """Go template text to tokens. `{{-` and `-}}` trim, `{{/* */}}` vanishes.
 
-    text | {{ action }} | text ...
-    inside an action: .field  $var  ident  "string"  `raw`  'c'  12  1.5  ( ) |  , = :=
+text | {{ action }} | text ...
+inside an action: .field  $var  ident  "string"  `raw`  'c'  12  1.5  ( ) |  , = :=
 """
 
 from __future__ import annotations
@@ -161,7 +161,9 @@ def _quoted(text: str, at: int, quote: str = '"') -> tuple[str, int]:
             try:
                 out.append(chr(int(digits, 16)))
             except (ValueError, OverflowError):
-                raise TemplateSyntax(f"invalid escape in string {text[start : at + 2]}", position(text, at)[0]) from None
+                raise TemplateSyntax(
+                    f"invalid escape in string {text[start : at + 2]}", position(text, at)[0]
+                ) from None
             at += 2 + len(digits)
         elif escape in ESCAPES and escape:
             out.append(ESCAPES[escape])

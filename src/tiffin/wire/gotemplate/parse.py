@@ -1,8 +1,8 @@
 """Tokens to a tree: text, pipelines, if/else/with/range/define-less blocks.
 
-    template = { text | "{{" pipeline "}}" | if | with | range | break | continue }
-    pipeline = [ $var [, $var] (":=" | "=") ] command { "|" command }
-    command  = operand { operand }          operand = term { .field }
+template = { text | "{{" pipeline "}}" | if | with | range | break | continue }
+pipeline = [ $var [, $var] (":=" | "=") ] command { "|" command }
+command  = operand { operand }          operand = term { .field }
 """
 
 from __future__ import annotations
