@@ -1,7 +1,7 @@
 """`top`: the processes of a container, from /proc; the columns of `ps -ef`.
 
-No program is run (the daemon forks nothing), so other ps formats are refused. A process belongs to the container when it
-is in the cgroup of the container's first process, or below it.
+No program is run (the daemon forks nothing), so other ps formats are refused. A process belongs to the container when
+it is in the cgroup of the first process, or below it.
 """
 
 from __future__ import annotations
