@@ -108,6 +108,7 @@ class Shim:
         self.exited: asyncio.Future[Exit] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
         self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
+        self.on_gone: Callable[[], None] = lambda: None
         self._channel = channel
         self._on_death = on_death
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -178,6 +179,7 @@ class Shim:
         self._events.put_nowait(({"event": "failed", "message": "the shim died during the start", "code": 125}, []))
         if not self.gone.done():
             self.gone.set_result(None)
+            self.on_gone()
 
     async def _ask(self, operation: str, fds: Sequence[int] = (), **arguments: Any) -> dict[str, Any]:
         self._number += 1
@@ -322,6 +324,7 @@ class Supervisor:
         self._exec_root = exec_root
         self._spawner = spawner
         self._layout = layout
+        self._shims: dict[str, Shim] = {}
 
     def run_dir(self, id: str) -> str:
         """Where a running container's socket, pid and config.json are."""
@@ -360,7 +363,21 @@ class Supervisor:
             shim.close()
             self.clean(id)
             raise
+        self._keep(shim)
         return shim
+
+    def _keep(self, shim: Shim) -> None:
+        """The run directory goes when the shim goes, unless the container was started again meanwhile."""
+        self._shims[shim.id] = shim
+
+        def gone() -> None:
+            if self._shims.get(shim.id) is shim:
+                del self._shims[shim.id]
+                self.clean(shim.id)
+
+        shim.on_gone = gone
+        if shim.gone.done():
+            gone()
 
     def _make_run_dir(self, run_dir: str) -> None:
         try:
@@ -390,6 +407,7 @@ class Supervisor:
         except (StartError, TimeoutError):
             shim.close()
             return None
+        self._keep(shim)
         return shim
 
     def _read(self, id: str, name: str) -> dict[str, Any]:
@@ -426,6 +444,7 @@ class Supervisor:
             if start_time(record["pid"]) == record["start_time"]:
                 os.kill(record["pid"], signal.SIGKILL)
             self._end_remains(id)
+        self.clean(id)
         return SHIM_DIED if same_boot else ""
 
     def clean(self, id: str) -> None:

@@ -93,6 +93,16 @@ class Supervisor(Protocol):
     async def adopt(self, id: str) -> Shim | None:
         """The shim that outlived an earlier daemon, or None."""
 
+    def lost(self, id: str) -> str:
+        """Ends what a dead shim left; "shim died" in this boot, "" when the machine was booted since."""
+
+    def clean(self, id: str) -> None:
+        """Removes the run directory of a container that has ended."""
+
+    def lost(self, id: str) -> str:
+        """Ends what is left of a container that has neither shim nor exit record; why it ended: "shim died" in this
+        boot of the machine, "" in an earlier one."""
+
 
 class Records(Protocol):
     """`store.records.ContainerRecords`."""

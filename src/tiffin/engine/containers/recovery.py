@@ -111,10 +111,8 @@ class Recovery:
         return Ended(code, bool(found.get("oom_killed")), finished, str(found.get("error") or ""))
 
     def _concluded(self, id: str) -> Ended:
-        boot = self._exit_file(id).get("boot_id") or self._settings.boot_id
-        if boot != self._settings.boot_id:
-            return Ended(255, False, 0, "")
-        return Ended(137, False, 0, "shim died")
+        reason = self._supervisor.lost(id)
+        return Ended(137 if reason else 255, False, 0, reason)
 
     def _sweep(self) -> None:
         """Directories of containers that are in no record: a create or a remove was cut short."""
