@@ -20,6 +20,7 @@ from tiffin.api.status import status_of
 from tiffin.errors import NotFound, TiffinError
 
 log = logging.getLogger("tiffin.api")
+_ANY = "{"  # patterns that begin with a variable; no path's first segment is this
 Handler = Callable[[Request], Awaitable[Response | None]]
 
 
@@ -74,7 +75,9 @@ class Router:
             self._exact[route.method, route.path] = route
             return
         pattern = re.compile(_regex(route.path))
-        self._patterns.setdefault((route.method, _first(route.path)), []).append((pattern, route))
+        first = _first(route.path)
+        key = (route.method, _ANY if first.startswith("{") else first)
+        self._patterns.setdefault(key, []).append((pattern, route))
 
     async def __call__(self, request: Request) -> Response | None:
         """Answer `request`. An error after the answer began is raised: the connection has to be cut."""
@@ -106,10 +109,11 @@ class Router:
         return route.handler
 
     def _match(self, request: Request, path: str) -> Route | None:
-        for pattern, route in self._patterns.get((request.method, _first(path)), ()):
-            if found := pattern.fullmatch(path):
-                request.vars = found.groupdict()
-                return route
+        for first in (_first(path), _ANY):
+            for pattern, route in self._patterns.get((request.method, first), ()):
+                if found := pattern.fullmatch(path):
+                    request.vars = found.groupdict()
+                    return route
         return None
 
     def _failure(self, request: Request, status: int, error: Exception) -> Response | None:
