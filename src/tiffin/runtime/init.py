@@ -12,10 +12,12 @@ No module is imported from here on, nothing is logged, and no path of the image 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
 import stat
+import struct
 from time import perf_counter_ns
 
 from tiffin.linux.mount import (
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tiffin.runtime.cgroup.group import Cgroup
+
+SIOCSIFFLAGS = 0x8914
+IFF_UP = 0x1
 
 _PROPAGATION = {"shared": MS_SHARED, "rshared": MS_SHARED, "slave": MS_SLAVE, "rslave": MS_SLAVE}
 
@@ -108,6 +113,9 @@ class Init:
                 fd = os.open(entry["path"], os.O_RDONLY | os.O_CLOEXEC)
                 setns(fd, 0)
                 os.close(fd)
+        own_network = any(n["type"] == "network" and not n.get("path") for n in self._linux.get("namespaces") or ())
+        if own_network and not self._request.get("connect"):
+            _loopback_up()
         if self._request.get("connect"):
             fds.append(os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC))
             route = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
@@ -270,6 +278,12 @@ def _enter_directory(cwd: str, who: identity.Identity) -> None:
         inside = False
     if not inside:
         raise program.LaunchError(f"current working directory is outside of container mount namespace root: {cwd}", 126)
+
+
+def _loopback_up() -> None:
+    """Without a network there is still a loopback; with one, who connects it brings the loopback up too."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+        fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
 
 
 def _oom_score(score: int) -> None:

@@ -41,6 +41,13 @@ VERSION = 1
 DRAIN_S = 600.0  # how long a client that takes nothing may keep a shim after its container has ended
 EXECS_KEPT = 256
 
+# What Docker's users see before the reason, and what their scripts match on.
+CREATE_FAILED = (
+    "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+    "unable to start container process: error during container init: "
+)
+EXEC_FAILED = "OCI runtime exec failed: exec failed: unable to start container process: "
+
 
 def main(message: dict[str, Any], fds: list[int]) -> None:
     """Entry point of the spawner: fds are the control socket and one descriptor for each early attachment."""
@@ -55,7 +62,7 @@ def main(message: dict[str, Any], fds: list[int]) -> None:
         shim.start(fds[1:])
     except LaunchError as error:
         shim.undo()
-        control.send({"event": "failed", "message": str(error), "code": error.code})
+        control.send({"event": "failed", "message": f"{CREATE_FAILED}{error}", "code": error.code})
         return
     except Exception as error:
         shim.undo()
@@ -324,10 +331,10 @@ class Shim:
             raise LaunchError("cannot exec in a stopped container", FAILED)
         try:
             launched = launch.enter(message, self._launched.pidfd, self._cgroup)
-        except BaseException:
+        except LaunchError as error:
             for fd in fds:
                 os.close(fd)
-            raise
+            raise LaunchError(f"{EXEC_FAILED}{error}", error.code) from None
         self._forget_old_execs()
         entry = self._execs[name] = Exec(launched)
         terminal_ = bool(message["process"].get("terminal"))
