@@ -8,7 +8,7 @@ import signal
 from typing import Any
 
 import pytest
-from conftest import in_child, native
+from confined_child import in_child, native
 
 from tiffin.linux import libseccomp
 from tiffin.runtime.seccomp.compile import compile

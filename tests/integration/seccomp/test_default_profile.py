@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import in_child, low_memory, native
+from confined_child import in_child, low_memory, native
 
 from tiffin.linux import libseccomp
 from tiffin.spec.capabilities import DEFAULT
@@ -85,13 +85,14 @@ def test_clone3_does_not_exist(confined: Any, int80: Callable[..., int]) -> None
     assert confined(lambda: [native(435, 0, 0), int80(435, 0, 0)]) == [ENOSYS, ENOSYS]
 
 
-REFUSED = """
+_REFUSED = """
     unshare setns mount umount2 pivot_root move_mount open_tree fsopen fsmount mount_setattr keyctl add_key request_key
     bpf userfaultfd io_uring_setup io_uring_enter io_uring_register perf_event_open init_module finit_module
     delete_module kexec_load kexec_file_load reboot swapon swapoff acct settimeofday clock_settime syslog sethostname
     setdomainname open_by_handle_at quotactl iopl ioperm kcmp pidfd_getfd process_madvise vhangup mbind set_mempolicy
     move_pages migrate_pages nfsservctl lookup_dcookie fanotify_init uselib ustat sysfs _sysctl
-""".split()
+"""
+REFUSED = _REFUSED.split()
 
 
 @pytest.mark.parametrize("name", REFUSED)
