@@ -190,7 +190,6 @@ class Execs:
         size = console_size or asked.console_size
         process, seccomp = self._specs.exec_process(container.record, asked, tty=asked.tty, console_size=size)
         request = {
-            "exec_id": entry.id,
             "process": process,
             "user": asked.user or container.record.config.user,
             "group_add": [] if asked.user else list(container.record.host_config.group_add or ()),
@@ -209,7 +208,11 @@ class Execs:
         task.add_done_callback(self._tasks.discard)
 
     async def _watch(self, entry: Exec, handle: ExecHandle) -> None:
-        self._ended(entry, await asyncio.shield(handle.exited))
+        try:
+            code = await asyncio.shield(handle.exited)
+        except Exception:
+            code = 137  # the shim died, and everything in the container with it
+        self._ended(entry, code)
 
     def _ended(self, entry: Exec, code: int) -> None:
         if entry.code is not None:

@@ -143,6 +143,7 @@ class Life:
         state, trace = container.record.state, container.trace
         now = time.monotonic_ns()
         container.shim = None
+        self._supervisor.clean(container.id)
         started_ns, by_user = state.started_ns, state.stopped_by_user
         state.exited(exit.code, finished_ns=exit.finished_at_ns, oom_killed=exit.oom_killed, error=exit.error)
         state.stopped_by_user = by_user
