@@ -74,11 +74,16 @@ def check_count(words: str, command: Command, arguments: list[str]) -> str:
         problem = "accepts no arguments"
     elif least == most:
         problem = f"requires {least} argument" + ("s" if least != 1 else "")
+    elif most < MANY and least:
+        problem = f"requires at least {least} and at most {most} arguments"
     elif count < least:
         problem = f"requires at least {least} argument" + ("s" if least != 1 else "")
     else:
         problem = f"requires at most {most} argument" + ("s" if most != 1 else "")
-    return f"tiffin: 'tiffin {words}' {problem}\n\n{usage_line(words, command)}\n\n{hint(words)}"
+    advice = hint(words)
+    if least != most and most:
+        advice = advice.replace("Run", "See", 1)
+    return f"tiffin: 'tiffin {words}' {problem}\n\n{usage_line(words, command)}\n\n{advice}"
 
 
 def hint(words: str) -> str:

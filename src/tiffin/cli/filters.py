@@ -13,7 +13,7 @@ def parse(word: str) -> tuple[str, str]:
     """One filter; ValueError in Docker's words."""
     name, equals, value = word.partition("=")
     if not equals:
-        raise ValueError("invalid argument: filter must be in the form of name=value")
+        raise ValueError("bad format of filter (expected name=value)")
     return name.strip().lower(), value.strip()
 
 

@@ -1,7 +1,7 @@
 """What every listing command does with its rows: a table, ids only, JSON lines, or the user's Go template.
 
 A row answers `row.get(field)`; fields are computed when asked for. `HEADERS` of a listing maps a field to its column
-title. Forms of --format: `table`, `table TEMPLATE`, `json`, `raw`-less, `TEMPLATE`.
+title. Forms of --format: `table`, `table TEMPLATE`, `json`, `raw` (some listings), `TEMPLATE`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Headings:
 
     def template_field(self, name: str) -> Any:
         if name == "Label":
-            return _label_title
+            return label_title
         if name not in self.titles:
             raise LookupError(f"can't evaluate field {name} in type formatter.SubHeaderContext")
         return self.titles[name]
@@ -61,13 +61,19 @@ class Headings:
         return dict(self.titles)
 
 
-def _label_title(name: str) -> str:
-    parts = name.rsplit(".", 1)[-1].replace("-", " ").replace("_", " ")
-    return parts.upper()
+def label_title(name: str) -> str:
+    """The heading of a label's column: the last part of its name."""
+    return name.rsplit(".", 1)[-1].replace("-", " ").replace("_", " ")
 
 
-def show(rows: Sequence[Row], columns: Sequence[str], titles: Mapping[str, str], form: str = "") -> None:
-    """Print rows in the form that --format names; the default is a table of `columns`."""
+def show(
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    titles: Mapping[str, str],
+    form: str = "",
+    raw: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Print rows in the form that --format names; the default is a table of `columns`, `raw` one line a field."""
     if form in ("", "table"):
         lines = ["\t".join(titles[name] for name in columns)]
         for row in rows:
@@ -78,7 +84,12 @@ def show(rows: Sequence[Row], columns: Sequence[str], titles: Mapping[str, str],
         from tiffin.wire import jsontext
 
         for row in rows:
-            sys.stdout.write(jsontext.encode(row.template_json()) + "\n")
+            sys.stdout.write(jsontext.html_escaped(jsontext.encode(row.template_json())) + "\n")
+        return
+    if form == "raw" and raw:
+        for row in rows:
+            lines = [f"{label}: {row.fields[name](row)}".rstrip() for label, name in raw]
+            sys.stdout.write("\n".join(lines) + "\n\n")
         return
     _template(rows, titles, form)
 
@@ -87,7 +98,7 @@ def _template(rows: Sequence[Row], titles: Mapping[str, str], form: str) -> None
     from tiffin.cli.formatting import prepare
 
     table = form.startswith("table")
-    template = prepare(form[5:].strip() if table else form)
+    template = prepare(form[5:].strip() if table else form, listing=True)
     lines = [template.render(Headings(titles), headings=True)] if table else []
     lines += [template.render(row) for row in rows]
     text = "\n".join(lines)

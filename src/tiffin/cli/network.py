@@ -29,6 +29,12 @@ def _labels(row: Row) -> str:
     return ",".join(f"{key}={value}" for key, value in (row.data.get("Labels") or {}).items())
 
 
+def _created_at(row: Row) -> str:
+    """The API's moment as Go prints it."""
+    date, _, clock = (row.data.get("Created") or "").partition("T")
+    return f"{date} {clock[:-1]} +0000 UTC" if clock.endswith("Z") else f"{date} {clock}".strip()
+
+
 FIELDS = {
     "ID": lambda row: human.short_id(row.data["Id"]) if row.trunc else row.data["Id"],
     "Name": lambda row: row.data.get("Name") or "",
@@ -39,7 +45,7 @@ FIELDS = {
     "Internal": lambda row: str(bool(row.data.get("Internal"))).lower(),
     "Labels": _labels,
     "Label": lambda row: lambda name: (row.data.get("Labels") or {}).get(name, ""),
-    "CreatedAt": lambda row: row.data.get("Created") or "",
+    "CreatedAt": _created_at,
 }
 
 
@@ -94,12 +100,14 @@ def _create(context: Context, options: Options, arguments: list[str]) -> int:
 
 
 def _rm(context: Context, options: Options, names: list[str]) -> int:
-    def act(name: str) -> None:
+    def act(name: str) -> str | None:
         try:
             context.client.delete(f"/networks/{percent_encode(name)}")
+            return name
         except TiffinError as error:
             if not (options["force"] and getattr(error, "status", 0) == 404):
                 raise
+            return None
 
     return each(names, act)
 

@@ -8,6 +8,7 @@ from tiffin.cli import filters, human
 from tiffin.cli.command import Command, Context
 from tiffin.cli.exit import Exit
 from tiffin.cli.flags import Flag, Options
+from tiffin.errors import TiffinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def _container(context: Context, options: Options, arguments: list[str]) -> int:
 def _image(context: Context, options: Options, arguments: list[str]) -> int:
     which = "images without at least one container associated to them" if options["all"] else "dangling images"
     _confirmed(options, f"WARNING! This will remove all {which}.")
-    pairs = [*options["filter"], ("dangling", "0" if options["all"] else "1")]
+    pairs = [*options["filter"], ("dangling", "false" if options["all"] else "true")]
     reply = context.client.post("/images/prune", _query(pairs)) or {}
     _report("Deleted Images", _images(reply))
     print(f"Total reclaimed space: {human.size(_total(reply), 4)}")
@@ -78,7 +79,7 @@ def _network(context: Context, options: Options, arguments: list[str]) -> int:
 def _volume(context: Context, options: Options, arguments: list[str]) -> int:
     which = "" if options["all"] else "anonymous "
     _confirmed(options, f"WARNING! This will remove {which}local volumes not used by at least one container.")
-    pairs = [*options["filter"], *([("all", "1")] if options["all"] else [])]
+    pairs = [*options["filter"], *([("all", "true")] if options["all"] else [])]
     reply = context.client.post("/volumes/prune", _query(pairs)) or {}
     _report("Deleted Volumes", reply.get("VolumesDeleted") or [])
     print(f"Total reclaimed space: {human.size(_total(reply), 4)}")
@@ -102,10 +103,23 @@ def _system(context: Context, options: Options, arguments: list[str]) -> int:
         volumes = client.post("/volumes/prune", _query([p for p in given if p[0] != "until"])) or {}
         _report("Deleted Volumes", volumes.get("VolumesDeleted") or [])
         total += _total(volumes)
-    images = client.post("/images/prune", _query([*given, ("dangling", "0" if options["all"] else "1")])) or {}
+    images = client.post("/images/prune", _query([*given, ("dangling", "false" if options["all"] else "true")])) or {}
     _report("Deleted Images", _images(images))
-    print(f"Total reclaimed space: {human.size(total + _total(images), 4)}")
+    total += _total(images) + _build_cache(context, options["all"])
+    print(f"Total reclaimed space: {human.size(total, 4)}")
     return 0
+
+
+def _build_cache(context: Context, everything: bool) -> int:
+    """The builder's cache, where the daemon has a builder."""
+    try:
+        reply = context.client.post("/build/prune", [("all", "1")] if everything else []) or {}
+    except TiffinError as error:
+        if getattr(error, "status", 0) in (404, 501):
+            return 0
+        raise
+    _report("Deleted build cache objects", reply.get("CachesDeleted") or [])
+    return _total(reply)
 
 
 FILTER = Flag("filter", "", "filter", "Only what fits (until=24h, label=…)", parse=filters.parse)

@@ -14,6 +14,7 @@ import os
 
 from tiffin.cli.detach import Watch
 from tiffin.cli.exit import Exit
+from tiffin.wire import stdcopy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from tiffin.client.reply import Hijacked
 
 SIZE = 256 * 1024
-HEADER = 8
-SYSTEM_ERROR = 3  # a stream number: the daemon's own words
 
 
 def write_all(fd: int, data: memoryview) -> None:
@@ -37,49 +36,26 @@ def write_all(fd: int, data: memoryview) -> None:
 
 
 class Demultiplexer:
-    """Stream frames to descriptors. Keeps no payload: what is there is written at once, whatever the frame's length."""
+    """Stream frames to descriptors. Holds nothing back: a piece of a frame is written when it is there."""
 
-    __slots__ = ("_header", "_left", "_message", "_stream", "targets")
+    __slots__ = ("_decoder", "_message", "targets")
 
     def __init__(self, stdout: int = 1, stderr: int = 2) -> None:
-        self.targets = {0: stdout, 1: stdout, 2: stderr}
-        self._header = b""
-        self._left = 0
-        self._stream = 0
+        self.targets = {stdcopy.STDIN: stdout, stdcopy.STDOUT: stdout, stdcopy.STDERR: stderr}
+        self._decoder = stdcopy.Decoder()
         self._message = b""
 
     def feed(self, data: memoryview) -> None:
-        at, size = 0, len(data)
-        while at < size:
-            if self._left:
-                end = min(size, at + self._left)
-                self._left -= end - at
-                self._payload(data[at:end])
-                at = end
-                continue
-            if not self._header and size - at >= HEADER:
-                header = bytes(data[at : at + HEADER])
-                at += HEADER
+        try:
+            pieces = self._decoder.feed(data)
+        except stdcopy.StdcopyError as error:
+            raise Exit(1, str(error)) from None
+        for stream, piece in pieces:
+            if stream == stdcopy.SYSTEM_ERROR:
+                self._message += bytes(piece)
             else:
-                need = HEADER - len(self._header)
-                header = self._header + bytes(data[at : at + need])
-                at += need
-                if len(header) < HEADER:
-                    self._header = header
-                    return
-                self._header = b""
-            self._stream = header[0]
-            self._left = int.from_bytes(header[4:8], "big")
-
-    def _payload(self, data: memoryview) -> None:
-        target = self.targets.get(self._stream)
-        if target is not None:
-            write_all(target, data)
-            return
-        if self._stream != SYSTEM_ERROR:
-            raise Exit(1, f"Unrecognized input header: {self._stream}")
-        self._message += bytes(data)
-        if not self._left:
+                write_all(self.targets[stream], piece)
+        if self._message and self._decoder.between_frames:
             text = self._message.decode("utf-8", "replace")
             raise Exit(1, f"error from daemon in stream: {text}")
 

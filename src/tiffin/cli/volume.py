@@ -85,8 +85,9 @@ def _create(context: Context, options: Options, arguments: list[str]) -> int:
 def _rm(context: Context, options: Options, names: list[str]) -> int:
     query = [("force", "1")] if options["force"] else []
 
-    def act(name: str) -> None:
+    def act(name: str) -> str:
         context.client.delete(f"/volumes/{percent_encode(name)}", query)
+        return name
 
     return each(names, act)
 

@@ -7,15 +7,15 @@ Text is written as Docker's tools write it: UTF-8 as it is, no HTML escapes.
 
 from __future__ import annotations
 
+from _json import encode_basestring as quote
+from _json import make_encoder, make_scanner
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-from _json import encode_basestring as quote
-from _json import make_encoder, make_scanner
-
-__all__ = ["Documents", "decode", "encode", "indented", "quote"]
+__all__ = ["Documents", "decode", "encode", "html_escaped", "indented", "quote"]
 
 WHITESPACE = " \t\r\n"
 
@@ -57,6 +57,11 @@ def decode(text: str | bytes) -> Any:
 def encode(value: object) -> str:
     """Compact JSON; keys in the order of the dict."""
     return "".join(_encode(value, 0))
+
+
+def html_escaped(text: str) -> str:
+    """JSON text with <, > and & as escapes, as Go writes it unless told otherwise."""
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def indented(value: object, indent: str = "    ", margin: str = "") -> str:

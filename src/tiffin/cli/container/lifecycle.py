@@ -24,12 +24,13 @@ def path(name: str, rest: str = "") -> str:
 
 
 def each(names: list[str], act: Callable[[str], object]) -> int:
-    """Do it for all; the failures are told together at the end."""
+    """Do it for all and print what `act` gives; the failures are told together at the end."""
     errors = []
     for name in names:
         try:
             result = act(name)
-            print(name if result is None else result, flush=True)
+            if result is not None:
+                print(result, flush=True)
         except TiffinError as error:
             errors.append(text(error))
     if errors:
@@ -51,8 +52,9 @@ def _stopping(options: Options) -> list[tuple[str, str]]:
 def _stop(context: Context, options: Options, names: list[str]) -> int:
     query = _stopping(options)
 
-    def act(name: str) -> None:
+    def act(name: str) -> str:
         context.client.post(path(name, "/stop"), query)
+        return name
 
     return each(names, act)
 
@@ -60,8 +62,9 @@ def _stop(context: Context, options: Options, names: list[str]) -> int:
 def _restart(context: Context, options: Options, names: list[str]) -> int:
     query = _stopping(options)
 
-    def act(name: str) -> None:
+    def act(name: str) -> str:
         context.client.post(path(name, "/restart"), query)
+        return name
 
     return each(names, act)
 
@@ -69,18 +72,27 @@ def _restart(context: Context, options: Options, names: list[str]) -> int:
 def _kill(context: Context, options: Options, names: list[str]) -> int:
     query = [("signal", options["signal"])] if options["signal"] else []
 
-    def act(name: str) -> None:
+    def act(name: str) -> str:
         context.client.post(path(name, "/kill"), query)
+        return name
 
     return each(names, act)
 
 
 def _pause(context: Context, options: Options, names: list[str]) -> int:
-    return each(names, lambda name: context.client.post(path(name, "/pause")))
+    def act(name: str) -> str:
+        context.client.post(path(name, "/pause"))
+        return name
+
+    return each(names, act)
 
 
 def _unpause(context: Context, options: Options, names: list[str]) -> int:
-    return each(names, lambda name: context.client.post(path(name, "/unpause")))
+    def act(name: str) -> str:
+        context.client.post(path(name, "/unpause"))
+        return name
+
+    return each(names, act)
 
 
 def _rename(context: Context, options: Options, names: list[str]) -> int:
@@ -94,14 +106,22 @@ def _rename(context: Context, options: Options, names: list[str]) -> int:
 def _rm(context: Context, options: Options, names: list[str]) -> int:
     query = [(key, "1") for key, flag in (("force", "force"), ("link", "link"), ("v", "volumes")) if options[flag]]
 
-    def act(name: str) -> None:
+    missing = []
+
+    def act(name: str) -> str | None:
         try:
             context.client.delete(path(name), query)
+            return name
         except TiffinError as error:
             if not (options["force"] and getattr(error, "status", 0) == 404):
                 raise
+            missing.append(text(error))  # told, but no failure: it is gone, as wished
+            return None
 
-    return each(names, act)
+    code = each(names, act)
+    if missing:
+        raise Exit(0, "\n".join(missing))
+    return code
 
 
 def _wait(context: Context, options: Options, names: list[str]) -> int:

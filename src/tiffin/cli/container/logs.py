@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import time
-
+from tiffin.cli import moments
 from tiffin.cli.command import Command, Context
 from tiffin.cli.container.attaching import container
 from tiffin.cli.container.lifecycle import path
 from tiffin.cli.flags import Flag, Options
-from tiffin.cli.moments import timestamp
 from tiffin.cli.streams import Demultiplexer, write_all
 
 
 def _logs(context: Context, options: Options, names: list[str]) -> int:
     facts = container(context.client, names[0])
-    query = [("stdout", "1"), ("stderr", "1")]
-    now = time.time()
-    for name in ("since", "until"):
-        if options[name]:
-            query.append((name, timestamp(options[name], now)))
+    query = [("stdout", "1"), ("stderr", "1"), *moments.query(options)]
     for name, key in (("timestamps", "timestamps"), ("details", "details"), ("follow", "follow")):
         if options[name]:
             query.append((key, "1"))

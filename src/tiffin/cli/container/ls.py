@@ -5,6 +5,7 @@ from __future__ import annotations
 from tiffin.cli import filters, human
 from tiffin.cli.command import Command, Context
 from tiffin.cli.container.ports import displayed
+from tiffin.cli.exit import complain
 from tiffin.cli.flags import Flag, Options
 from tiffin.cli.listing import Row, show
 from tiffin.wire import jsontext
@@ -33,6 +34,19 @@ TITLES = {
 }
 
 
+RAW = (
+    ("container_id", "ID"),
+    ("image", "Image"),
+    ("command", "Command"),
+    ("created_at", "CreatedAt"),
+    ("state", "State"),
+    ("status", "Status"),
+    ("names", "Names"),
+    ("labels", "Labels"),
+    ("ports", "Ports"),
+)
+
+
 def _names(row: Row) -> str:
     names = [name.lstrip("/") for name in row.data.get("Names") or []]
     if row.trunc:  # the names that links give have another slash
@@ -59,7 +73,7 @@ def _command(row: Row) -> str:
 
 def _labels(row: Row) -> str:
     labels = row.data.get("Labels") or {}
-    return ",".join(f"{key}={labels[key]}" for key in labels)
+    return ",".join(f"{key}={labels[key]}" for key in sorted(labels))
 
 
 def _label(row: Row) -> Any:
@@ -85,9 +99,10 @@ def _size(row: Row) -> str:
     return human.size(own) + (f" (virtual {human.size(virtual)})" if virtual > 0 else "")
 
 
-def _platform(row: Row) -> str:
-    descriptor = row.data.get("ImageManifestDescriptor") or {}
-    platform = descriptor.get("platform") or {}
+def _platform(row: Row) -> str | None:
+    platform = (row.data.get("ImageManifestDescriptor") or {}).get("platform")
+    if not platform:
+        return None
     return "/".join(
         part for part in (platform.get("os"), platform.get("architecture"), platform.get("variant")) if part
     )
@@ -121,8 +136,9 @@ def _query(options: Options) -> list[tuple[str, str]]:
     if last > 0:
         query.append(("limit", str(last)))
     wants_size = options["size"]
-    if not options.changed("size") and ".Size" in options["format"] and not options["quiet"]:
-        wants_size = True
+    form = options["format"]
+    if not options.changed("size") and not options["quiet"]:  # sizes cost the daemon a walk: only where they show
+        wants_size = form == "json" or ".Size" in form or "json ." in form
     if wants_size:
         query.append(("size", "1"))
     encoded = filters.encode(options["filter"])
@@ -134,11 +150,13 @@ def _query(options: Options) -> list[tuple[str, str]]:
 def _ls(context: Context, options: Options, arguments: list[str]) -> int:
     containers = context.client.get("/containers/json", _query(options)) or []
     rows = [Row(data, FIELDS, not options["no-trunc"], "ContainerContext") for data in containers]
-    if options["quiet"] and options["format"] in ("", "table"):
+    if options["quiet"]:
         for row in rows:
             print(row.template_field("ID"))
+        if options["format"] not in ("", "table"):
+            complain("WARNING: Ignoring custom format, because both --format and --quiet are set.")
         return 0
-    show(rows, (*COLUMNS, "Size") if options["size"] else COLUMNS, TITLES, options["format"])
+    show(rows, (*COLUMNS, "Size") if options["size"] else COLUMNS, TITLES, options["format"], RAW)
     return 0
 
 

@@ -24,7 +24,7 @@ def _port(context: Context, options: Options, arguments: list[str]) -> int:
     if len(arguments) > 1:
         wanted = arguments[1] if "/" in arguments[1] else f"{arguments[1]}/tcp"
         if not ports.get(wanted):
-            raise Exit(1, f"no public port '{wanted}' published for {arguments[0]}")
+            raise Exit(1, f"Error: No public port '{arguments[1]}' published for {arguments[0]}")
         for binding in ports[wanted]:
             print(f"{_bracketed(binding['HostIp'])}:{binding['HostPort']}")
         return 0

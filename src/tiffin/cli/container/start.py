@@ -15,10 +15,20 @@ def _start(context: Context, options: Options, names: list[str]) -> int:
     if not (options["attach"] or options["interactive"]):
         query = [(name, options[name]) for name in ("checkpoint", "checkpoint-dir") if options[name]]
 
-        def act(name: str) -> None:
-            context.client.post(path(name, "/start"), query)
+        failed = []
 
-        return each(names, act)
+        def act(name: str) -> str:
+            try:
+                context.client.post(path(name, "/start"), query)
+            except TiffinError:
+                failed.append(name)
+                raise
+            return name
+
+        try:
+            return each(names, act)
+        except Exit as error:
+            raise Exit(1, f"{error.message}\nError: failed to start containers: {', '.join(failed)}") from None
     if len(names) > 1:
         raise InvalidParameter("you cannot start and attach multiple containers at once")
     return _attached(context, options, names[0])

@@ -34,10 +34,11 @@ def _update(context: Context, options: Options, names: list[str]) -> int:
     if options["restart"]:
         document["RestartPolicy"] = restart_policy(options["restart"])
 
-    def act(name: str) -> None:
+    def act(name: str) -> str:
         reply = context.client.post(path(name, "/update"), (), document) or {}
         for warning in reply.get("Warnings") or []:
             complain(warning)
+        return name
 
     return each(names, act)
 

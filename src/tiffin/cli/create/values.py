@@ -19,8 +19,10 @@ DURATION_NS = {
     "h": 3_600_000_000_000,
 }
 ULIMITS = frozenset(
-    ("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss")
-    + ("rtprio", "rttime", "sigpending", "stack")
+    (
+        *("core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss"),
+        *("rtprio", "rttime", "sigpending", "stack"),
+    )
 )
 
 
@@ -91,7 +93,7 @@ def cpus(word: str) -> int:
     divisor = 10 ** len(fraction) * (int(bottom) if slash else 1)
     if scaled % divisor:
         raise ValueError("value is too precise")
-    value = scaled // divisor
+    value: int = scaled // divisor
     return -value if word.startswith("-") else value
 
 

@@ -57,7 +57,7 @@ FIELDS = {
     "CreatedAt": lambda row: human.moment(row.data.get("Created") or 0),
     "Size": lambda row: human.size(row.data.get("Size") or 0),
     "Containers": _containers,
-    "VirtualSize": lambda row: human.size(row.data.get("Size") or 0),
+    "VirtualSize": lambda row: human.size(row.data.get("Size") or 0, 4),
     "SharedSize": lambda row: _sized(row, "SharedSize"),
     "UniqueSize": _unique,
 }
@@ -92,12 +92,8 @@ def names(image: dict[str, Any], digests: bool) -> Iterator[tuple[str, str, str]
             yield from ((repository, NONE, digest) for digest in theirs)
         elif theirs:
             yield (repository, NONE, NONE)
-    if not tags and not (image.get("RepoDigests") and (found or digests)) and not _named(image):
+    if not (image.get("RepoTags") or image.get("RepoDigests")):
         yield (NONE, NONE, NONE)
-
-
-def _named(image: dict[str, Any]) -> bool:
-    return any(not r.startswith(NONE) for r in [*(image.get("RepoTags") or []), *(image.get("RepoDigests") or [])])
 
 
 def _query(options: Options, arguments: list[str]) -> list[tuple[str, str]]:
@@ -115,7 +111,6 @@ def _ls(context: Context, options: Options, arguments: list[str]) -> int:
     images = context.client.get("/images/json", _query(options, arguments)) or []
     form, digests = options["format"], options["digests"]
     needs_digest = digests or "{{.Digest}}" in form.replace(" ", "")
-    images.sort(key=lambda image: image.get("Created") or 0, reverse=True)
     rows = []
     for image in images:
         for line in names(image, needs_digest):

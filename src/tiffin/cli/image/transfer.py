@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import os
 import sys
 
@@ -57,13 +57,14 @@ def auth_header(repository: str) -> list[tuple[str, str]]:
     auth: dict[str, str] = {}
     entry = _configuration().get("auths", {}).get(key) or {}
     if entry.get("auth"):
-        user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+        user, _, password = binascii.a2b_base64(entry["auth"]).decode().partition(":")
         auth = {"username": user, "password": password, "serveraddress": key}
     if entry.get("identitytoken"):
         auth = {"identitytoken": entry["identitytoken"], "serveraddress": key}
     if not auth:
         return []
-    return [("X-Registry-Auth", base64.urlsafe_b64encode(jsontext.encode(auth).encode()).decode())]
+    encoded = binascii.b2a_base64(jsontext.encode(auth).encode(), newline=False).decode()
+    return [("X-Registry-Auth", encoded.replace("+", "-").replace("/", "_"))]
 
 
 def _configuration() -> dict[str, Any]:

@@ -16,14 +16,14 @@ TITLES = {"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SI
 
 def _reclaimable(row: Row) -> str:
     size, free = row.data["size"], row.data["free"]
-    return human.size(free) + (f" ({free * 100 // size}%)" if size > 0 else "")
+    return human.size(free, 4) + (f" ({free * 100 // size}%)" if size > 0 else "")
 
 
 FIELDS = {
     "Type": lambda row: row.data["type"],
     "TotalCount": lambda row: str(row.data["total"]),
     "Active": lambda row: str(row.data["active"]),
-    "Size": lambda row: human.size(row.data["size"]),
+    "Size": lambda row: human.size(row.data["size"], 4),
     "Reclaimable": _reclaimable,
 }
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
-from tiffin.cli import filters
+from tiffin.cli import filters, moments
 from tiffin.cli.command import Command, Context
 from tiffin.cli.flags import Flag, Options
-from tiffin.cli.moments import timestamp
 from tiffin.wire import jsontext
 
 TYPE_CHECKING = False
@@ -33,8 +32,7 @@ def line(event: dict[str, Any]) -> str:
 
 
 def _events(context: Context, options: Options, arguments: list[str]) -> int:
-    now = time.time()
-    query = [(name, timestamp(options[name], now)) for name in ("since", "until") if options[name]]
+    query = moments.query(options)
     encoded = filters.encode(options["filter"])
     if encoded:
         query.append(("filters", encoded))

@@ -52,6 +52,9 @@ def lines(info: dict[str, Any]) -> list[str]:
         out.append(f" Default Runtime: {info.get('DefaultRuntime', '')}")
     if info.get("InitBinary"):
         out.append(f" Init Binary: {info['InitBinary']}")
+    for title, key in (("containerd", "ContainerdCommit"), ("runc", "RuncCommit"), ("init", "InitCommit")):
+        if (info.get(key) or {}).get("ID"):
+            out.append(f" {title} version: {info[key]['ID']}")
     out += _security(info.get("SecurityOptions") or [])
     return out + _host(info)
 
@@ -122,7 +125,7 @@ def _info(context: Context, options: Options, arguments: list[str]) -> int:
         page += [failure, "errors pretty printing info"]
         sys.stdout.write("\n".join(page[:6]) + "\n")
         raise Exit(1, "\n".join(page[6:]))
-    sys.stdout.write("\n".join([*page, *lines(info)]) + "\n")
+    sys.stdout.write("\n".join([*page, *lines(info)]) + "\n\n")
     for warning in info.get("Warnings") or []:
         sys.stderr.write(warning + "\n")
     return 0

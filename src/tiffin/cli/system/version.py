@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 from tiffin.cli.command import Command, Context
 from tiffin.cli.exit import Exit, text
 from tiffin.cli.flags import Flag, Options
 from tiffin.client.client import API_VERSION
 from tiffin.errors import TiffinError
+from tiffin.wire import rfc3339
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +40,19 @@ def client_facts(api: str) -> dict[str, Any]:
 
 
 def _lines(facts: dict[str, Any], rows: tuple[tuple[str, str], ...], margin: str) -> list[str]:
-    return [f"{margin}{title + ':':<19}{facts.get(key, '')}" for title, key in rows if facts.get(key) not in (None, "")]
+    return [
+        f"{margin}{title + ':':<{20 - len(margin)}}{facts.get(key, '')}"
+        for title, key in rows
+        if facts.get(key) not in (None, "")
+    ]
+
+
+def _built(moment: str) -> str:
+    """`Tue Jan  2 03:04:05 2024`"""
+    try:
+        return time.asctime(time.gmtime(rfc3339.parse(moment) // rfc3339.SECOND))
+    except ValueError:
+        return moment
 
 
 def _describe(client: dict[str, Any], server: dict[str, Any] | None) -> str:
@@ -57,9 +71,11 @@ def _describe(client: dict[str, Any], server: dict[str, Any] | None) -> str:
             facts["ApiVersion"] = f"{details['ApiVersion']} (minimum version {minimum})"
         if "Os" in details:
             facts["OsArch"] = f"{details['Os']}/{details.get('Arch', '')}"
+        if facts.get("BuildTime"):
+            facts["BuildTime"] = _built(facts["BuildTime"])
         lines.append(f" {component.get('Name', '')}:")
         more = (("Go version", "GoVersion"), ("Git commit", "GitCommit"), ("Built", "BuildTime"))
-        lines += _lines(facts, (*rows, *more, ("OS/Arch", "OsArch")), "  ")
+        lines += _lines(facts, (*rows, *more, ("OS/Arch", "OsArch"), ("Experimental", "Experimental")), "  ")
     return "\n".join(lines)
 
 

@@ -173,8 +173,8 @@ class _Scope:
             value = dot
         else:
             value = self.variable(node.base, node)
-        for name in node.fields:
-            value = self.field(value, name, node)
+        for index in range(len(node.fields)):
+            value = self.field(value, index, node)
         return value
 
     def variable(self, name: str, node: Node) -> Any:
@@ -183,24 +183,32 @@ class _Scope:
                 return value
         raise TemplateFailure(f"undefined variable: {name}", node)
 
-    def field(self, value: Any, name: str, node: Chain) -> Any:
+    def field(self, value: Any, index: int, node: Chain) -> Any:
+        name = node.fields[index]
         if isinstance(value, dict):
             if name in value:
                 return value[name]
+            # Go's names of fields differ from JSON's in case only: .ID is "Id", .APIVersion "ApiVersion".
+            for key in value:
+                if key.lower() == name.lower():
+                    return value[key]
             if self.strict:
-                raise TemplateFailure(f'executing "" at <{node.text()}>: map has no entry for key "{name}"', node)
+                raise self.at(node, index, f'map has no entry for key "{name}"')
             return MISSING
         lookup = getattr(value, "template_field", None)
         if lookup is not None:
             try:
                 return lookup(name)
             except LookupError as error:
-                message = str(error.args[0]) if error.args else name
-                raise TemplateFailure(f'executing "" at <{node.text()}>: {message}', node) from None
+                raise self.at(node, index, str(error.args[0]) if error.args else name) from None
         if value is None or value is MISSING:
-            raise TemplateFailure(
-                f'executing "" at <{node.text()}>: nil pointer evaluating interface {{}}.{name}', node
-            )
-        raise TemplateFailure(
-            f'executing "" at <{node.text()}>: can\'t evaluate field {name} in type {type_name(value)}', node
-        )
+            raise self.at(node, index, f"nil pointer evaluating interface {{}}.{name}")
+        raise self.at(node, index, f"can't evaluate field {name} in type {type_name(value)}")
+
+    def at(self, node: Chain, index: int, message: str) -> TemplateFailure:
+        """The failure of one field of a chain, placed where that field stands."""
+        failure = TemplateFailure(f'executing "" at <{node.text()}>: {message}', node)
+        if isinstance(node.base, str):
+            start = "" if node.base == "." else node.base
+            failure.column += len(start) + sum(len(name) + 1 for name in node.fields[:index])
+        return failure

@@ -23,7 +23,8 @@ def plain(value: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    return jsontext.encode(plain(value))
+    text = jsontext.encode(plain(value))
+    return jsontext.html_escaped(text) if hasattr(value, "template_json") else text
 
 
 def _json_indented(value: Any) -> str:
