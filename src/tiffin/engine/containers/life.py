@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import time
@@ -28,6 +29,7 @@ from tiffin.engine.containers.store import RecordStore
 from tiffin.engine.events import Events
 from tiffin.errors import Conflict, InvalidParameter, NotModified, SystemFailure, TiffinError
 
+log = logging.getLogger("tiffin.engine")
 AfterExit = Callable[[Container], Awaitable[None]]
 
 
@@ -153,7 +155,10 @@ class Life:
         seconds = max(0, state.finished_ns - started_ns) // 1_000_000_000 if started_ns else 0
         died = {**attributes, "exitCode": str(exit.code), "execDuration": str(seconds)}
         self._events.publish("container", "die", container.id, died)
-        self._networks.release(container)
+        try:
+            self._networks.release(container)
+        except (TiffinError, OSError) as error:  # whoever waits for the end has to hear of it all the same
+            log.error("container %s: releasing its endpoint failed: %s", container.id, error)
         trace.add("record the end", "engine", now, code=exit.code, oom_killed=exit.oom_killed)
         if container.ended is not None and not container.ended.done():
             container.ended.set_result(None)
@@ -172,6 +177,11 @@ class Life:
     async def _ended(self, container: Container) -> None:
         if self.after_exit is not None:
             await self.after_exit(container)
+
+    def abandon(self) -> None:
+        """Watch nothing any more: the daemon goes, the containers stay."""
+        for task in self._tasks:
+            task.cancel()
 
     def _later(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)

@@ -86,7 +86,12 @@ class Containers:
             await self._after_exit(container)
 
     async def flush(self) -> None:
-        """Before the daemon goes: every record is committed."""
+        """Every record is committed."""
+        await self._store.flush()
+
+    async def close(self) -> None:
+        """Before the daemon goes: containers run on, nobody watches them, what is known is committed."""
+        self._life.abandon()
         await self._store.flush()
 
     def users(self, image_id: str) -> list[tuple[str, bool]]:

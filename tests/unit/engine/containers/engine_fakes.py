@@ -169,7 +169,7 @@ class FakeBridge:
         return {"veth": endpoint.host_veth}
 
     def release(self, endpoint: Endpoint) -> None:
-        del self.live[endpoint.endpoint_id]
+        self.live.pop(endpoint.endpoint_id, None)
 
 
 def write_etc(dir: str, **_: Any) -> None:
@@ -211,7 +211,8 @@ class World:
             make_endpoint=Endpoint,
         )
 
-    def again(self) -> World:
+    async def again(self) -> World:
+        await self.containers.close()
         self._make()
         return self
 

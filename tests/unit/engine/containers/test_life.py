@@ -278,7 +278,7 @@ def test_a_restarted_daemon_watches_what_runs(tmp_path: Path) -> None:
         await world.containers.flush()
         shim = world.shim(id)
         world.bridge.live.clear()
-        world.again()
+        await world.again()
         await world.containers.recover()
         assert (await world.containers.inspect("box", size=False))["State"]["Running"]
         assert len(world.bridge.live) == 1
@@ -299,7 +299,7 @@ def test_what_ended_meanwhile_has_the_status_that_its_shim_left(tmp_path: Path) 
         left = {"boot_id": "boot", "code": 9, "oom_killed": False, "finished_at_ns": shim.started_at_ns + 1, "error": ""}
         with open(f"{world.settings.container_dir(id)}/exit.json", "w", encoding="ascii") as file:
             json.dump(left, file)
-        world.again()
+        await world.again()
         await world.containers.recover()
         state = (await world.containers.inspect("box", size=False))["State"]
         assert (state["Status"], state["ExitCode"]) == ("exited", 9)
@@ -315,7 +315,7 @@ def test_what_vanished_is_137_in_this_boot_and_255_in_another(tmp_path: Path, re
         await world.containers.flush()
         del world.supervisor.shims[id]
         world.supervisor.lost_reason = reason
-        world.again()
+        await world.again()
         await world.containers.recover()
         state = (await world.containers.inspect("box", size=False))["State"]
         assert (state["ExitCode"], state["Error"]) == (code, reason)
@@ -331,7 +331,7 @@ def test_recovery_removes_ended_containers_with_rm_and_directories_nobody_knows(
         del world.supervisor.shims[id]
         orphan = world.settings.container_dir("c" * 64)
         os.makedirs(f"{orphan}/upper")
-        world.again()
+        await world.again()
         await world.containers.recover()
         assert len(world.containers.table) == 0 and not world.records.documents
         assert not os.path.exists(orphan)
@@ -344,7 +344,7 @@ def test_an_interrupted_removal_leaves_a_container_that_can_be_removed(tmp_path:
         id = await world.create("box")
         await world.containers.flush()
         world.records.documents[id]["state"]["status"] = "removing"
-        world.again()
+        await world.again()
         await world.containers.recover()
         assert world.containers.table.get("box").status is Status.EXITED
         await world.containers.remove("box", force=False, volumes=False)
