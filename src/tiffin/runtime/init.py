@@ -13,6 +13,7 @@ No module is imported from here on, nothing is logged, and no path of the image 
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -63,8 +64,8 @@ class Init:
 
     def __init__(self, request: dict[str, Any], channel: Channel, root_fd: int, cgroup: Cgroup, in_v2: bool) -> None:
         self._request = request
-        self._spec: dict[str, Any] = request["spec"]
-        self._linux: dict[str, Any] = self._spec.get("linux") or {}
+        self._spec: dict[str, Any] = {}
+        self._linux: dict[str, Any] = {}
         self._channel = channel
         self._root = root_fd
         self._cgroup = cgroup
@@ -75,6 +76,9 @@ class Init:
     def run(self, streams: tuple[int, int, int] | None) -> None:
         """Become the program, or report why not."""
         try:
+            with open(f"{self._request['run_dir']}/config.json", "rb") as file:
+                self._spec = json.load(file)
+            self._linux = self._spec.get("linux") or {}
             self._namespaces()
             self._timed("cgroup", self._join_cgroup, self._cgroup.describe())
             if path := self._request.get("seccomp_path"):

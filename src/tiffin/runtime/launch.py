@@ -88,10 +88,10 @@ class Launched:
         self.started_at_ns = time_ns()
 
 
-def flags_of(spec: dict[str, Any]) -> tuple[int, str | None]:
-    """(CLONE_NEW* flags, path of a pid namespace to join) of an OCI spec; the mount namespace is always new."""
+def flags_of(namespaces: list[dict[str, Any]]) -> tuple[int, str | None]:
+    """(CLONE_NEW* flags, path of a pid namespace to join) for OCI linux.namespaces; the mount namespace is always new."""
     flags, join = CLONE_NEWNS, None
-    for entry in (spec.get("linux") or {}).get("namespaces") or ():
+    for entry in namespaces:
         if entry.get("path"):
             join = entry["path"] if entry["type"] == "pid" else join
         else:
@@ -107,7 +107,7 @@ def start(
     network is there. Raises LaunchError; then nothing is left of the child."""
     stdio = Stdio() if request.get("tty") else Stdio.pipes(bool(request.get("open_stdin")))
     ours, theirs = pair()
-    flags, join_pid = flags_of(request["spec"])
+    flags, join_pid = flags_of(request["namespaces"])
     born_in = cgroup.open_v2_dir()
     if join_pid is not None:
         fd = os.open(join_pid, os.O_RDONLY | os.O_CLOEXEC)
@@ -145,7 +145,7 @@ def start(
     facts = {"pid": pid, "namespaces": born}
     steps = [{"step": "clone", "who": "shim", "duration_us": cloned_us, "facts": facts}, *trace]
     exec_us = (perf_counter_ns() - begun) // 1000
-    args = {"args": request["spec"]["process"]["args"]}
+    args = {"args": request["args"]}
     steps.append({"step": "execve", "who": "init", "duration_us": exec_us, "facts": args})
     return Launched(pid, pidfd, stdio, steps, born)
 

@@ -44,6 +44,10 @@ class Loop:
         """End `run` after the current callback."""
         self._running = False
 
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._epoll.close()
+
     def run(self) -> None:
         """Serve until stopped."""
         while self._running:

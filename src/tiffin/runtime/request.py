@@ -2,7 +2,8 @@
 
     id            64 hex digits
     run_dir       <exec-root>/<id>, 0700, made by the supervisor: shim.sock, init.pid, config.json
-    spec          OCI runtime spec (config.json). `process.user` is ignored where `user` below is given
+    spec          OCI runtime spec; `process.user` gives way to `user` below. The supervisor writes it to config.json,
+                  where init reads it, and passes on to the shim only cgroup_path, resources, namespaces and args
     rootfs        {"lower": [directories, top first], "upper": dir, "work": dir}
     user          "name|uid[:group|gid]", resolved in the container's own passwd and group; "" is root
     group_add     ["audio", "44"]: additional groups, resolved the same way

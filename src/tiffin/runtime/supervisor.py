@@ -345,8 +345,14 @@ class Supervisor:
         for attachment in attachments:
             client, _ = shim._client()
             documents.append(attachment_document(attachment, client))
+        linux = request["spec"]["linux"]
+        # The spec itself stays on disk for init: the shim would keep every page that decoding it touches.
         message = {
-            **request,
+            **{key: value for key, value in request.items() if key != "spec"},
+            "cgroup_path": linux["cgroupsPath"],
+            "resources": linux.get("resources") or {},
+            "namespaces": linux.get("namespaces") or [],
+            "args": request["spec"]["process"]["args"],
             "run_dir": run_dir,
             "layout": self._layout.to_json(),
             "connect": connect is not None,

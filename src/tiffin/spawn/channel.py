@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MAX_FDS = 64
 INLINE_LIMIT = 64 * 1024  # a seqpacket must fit into the socket's send buffer (208 KiB by default)
 
+_IN_MEMFD = b'{"memfd":true}'
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
@@ -45,36 +46,43 @@ class Channel:
         """The socket's descriptor."""
         return self.sock.fileno()
 
-    def send(self, message: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    def send(self, message: dict[str, Any], fds: Sequence[int] = (), prefix: bytes = b"") -> None:
         """Send one message; raises OSError (EPIPE when the peer has gone, EAGAIN when non-blocking and full)."""
         raw = _dumps(message).encode("utf-8", "surrogateescape")
         if len(raw) <= INLINE_LIMIT:
-            socket.send_fds(self.sock, [raw], list(fds), socket.MSG_NOSIGNAL)
+            socket.send_fds(self.sock, [prefix, raw], list(fds), socket.MSG_NOSIGNAL)
             return
         memfd = os.memfd_create("message", os.MFD_CLOEXEC)
         try:
             view = memoryview(raw)
             while view:
                 view = view[os.write(memfd, view) :]
-            socket.send_fds(self.sock, [b'{"memfd":true}'], [memfd, *fds], socket.MSG_NOSIGNAL)
+            socket.send_fds(self.sock, [prefix, _IN_MEMFD], [memfd, *fds], socket.MSG_NOSIGNAL)
         finally:
             os.close(memfd)
 
     def recv(self) -> tuple[dict[str, Any], list[int]] | None:
         """Receive one message and its descriptors (close-on-exec); None at the peer's end."""
+        raw, fds = self.recv_raw()
+        return (decode(raw, fds), fds) if raw else None
+
+    def recv_raw(self) -> tuple[bytes, list[int]]:
+        """Receive a packet undecoded, for one who passes it on; b"" at the peer's end."""
         raw, fds, _, _ = socket.recv_fds(self.sock, 2 * INLINE_LIMIT, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
-        if not raw:
-            return None
-        message = json.loads(raw.decode("utf-8", "surrogateescape"))
-        if message == {"memfd": True}:
-            memfd = fds.pop(0)
-            try:
-                size = os.fstat(memfd).st_size
-                message = json.loads(os.pread(memfd, size, 0).decode("utf-8", "surrogateescape"))
-            finally:
-                os.close(memfd)
-        return message, fds
+        return raw, fds
 
     def close(self) -> None:
         """Close this end."""
         self.sock.close()
+
+
+def decode(raw: bytes, fds: list[int]) -> dict[str, Any]:
+    """The message in a packet; a memfd that carries it is taken from the front of `fds`."""
+    if raw == _IN_MEMFD:
+        memfd = fds.pop(0)
+        try:
+            raw = os.pread(memfd, os.fstat(memfd).st_size, 0)
+        finally:
+            os.close(memfd)
+    message: dict[str, Any] = json.loads(raw.decode("utf-8", "surrogateescape"))
+    return message

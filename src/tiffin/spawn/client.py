@@ -54,7 +54,7 @@ class Spawner:
             if channel is None:
                 continue
             try:
-                channel.send({"entry": entry, "message": message}, fds)
+                channel.send(message, fds, entry.encode() + b"\n")
                 return
             except BlockingIOError:
                 await asyncio.sleep(0.002)  # the socket's queue is full: many starts at once

@@ -2,7 +2,7 @@
 
 It is exec'd once by the daemon, imports what its children will need, blocks all further imports and then serves:
 
-    daemon → spawner   {"entry": name, "message": {...}}  + descriptors      fork, run the entry point in the child
+    daemon → spawner   entry name, newline, message  + descriptors           fork, run the entry point in the child
     spawner → daemon   {"exited": pid, "status": wait status}                a child has ended
                        {"ready": true}                                       after start-up
 
@@ -20,8 +20,11 @@ import signal
 import sys
 import traceback
 
+# The C module: `signal` turns every number into an Enum, 200 KiB of touched pages in each child.
+import _signal  # type: ignore[import-not-found]
+
 from tiffin.linux.process import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl, set_name
-from tiffin.spawn.channel import Channel
+from tiffin.spawn.channel import Channel, decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,11 +44,18 @@ class _NoImports:
 
 
 def load_entries(table: dict[str, str]) -> dict[str, Entry]:
-    """Import `module:function` for each entry point."""
+    """Import `module:function` for each entry point, and let modules that have a `warm_up` prepare themselves.
+
+    What is written once here (caches, the interpreter's specialised code) is shared by all children; written after
+    the fork it is each child's own memory.
+    """
     entries: dict[str, Entry] = {}
     for name, target in table.items():
-        module, _, function = target.partition(":")
-        entries[name] = getattr(__import__(module, fromlist=[function]), function)
+        module_name, _, function = target.partition(":")
+        module = __import__(module_name, fromlist=[function])
+        entries[name] = getattr(module, function)
+        if hasattr(module, "warm_up"):
+            module.warm_up()
     return entries
 
 
@@ -59,13 +69,13 @@ def close_imports() -> None:
     sys.meta_path[:] = [_NoImports]
 
 
-def run_child(entry: Entry, message: dict[str, Any], fds: list[int]) -> None:
+def run_child(entry: Entry, packet: bytes, fds: list[int]) -> None:
     """The child's life: the entry point, then the end without the interpreter's clean-up."""
     status = 1
     try:
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        entry(message, fds)
+        _signal.set_wakeup_fd(-1)
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+        entry(decode(packet, fds), fds)
         status = 0
     except SystemExit as exit_:
         status = exit_.code if isinstance(exit_.code, int) else 1
@@ -99,16 +109,18 @@ class Spawner:
                     return
 
     def _fork_next(self) -> bool:
-        received = self._channel.recv()
-        if received is None:
+        raw, fds = self._channel.recv_raw()
+        if not raw:
             return False
-        request, fds = received
-        entry = self._entries[request["entry"]]
+        # The message is decoded in the child: what the spawner writes to its memory, every earlier child pays for
+        # with a private copy of the page.
+        name, _, packet = raw.partition(b"\n")
+        entry = self._entries[name.decode()]
         if os.fork() == 0:
             self._channel.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
-            run_child(entry, request["message"], fds)
+            run_child(entry, packet, fds)
         for fd in fds:
             os.close(fd)
         return True
