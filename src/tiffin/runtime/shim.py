@@ -14,14 +14,13 @@ is in the answer to "state". A shim that is terminated (the host shuts down) run
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # not `signal`: its Enums cost memory in each shim
 import json
 import os
 import select
 import signal
 import socket
 from time import monotonic, perf_counter_ns, time_ns
-
-import _signal  # type: ignore[import-not-found]  # not `signal`: its Enums cost memory in each shim
 
 from tiffin.linux.process import PR_SET_CHILD_SUBREAPER, pidfd_send_signal, prctl, set_name
 from tiffin.runtime import launch, terminal
@@ -207,7 +206,8 @@ class Shim:
         record = {"pid": pid, "start_time": start_time(pid), "shim": shim, "shim_start_time": start_time(shim)}
         # With the layout: a later daemon may itself stand in another group and would look in the wrong place.
         text = json.dumps({**record, "boot_id": boot_id(), "layout": self._request["layout"]})
-        fd = os.open(f"{self._request['run_dir']}/init.pid", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        path = f"{self._request['run_dir']}/init.pid"
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.write(fd, text.encode())
         os.close(fd)
 

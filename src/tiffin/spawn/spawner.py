@@ -12,6 +12,8 @@ One process of this kind is single-threaded for life: after fork only the forkin
 
 from __future__ import annotations
 
+# The C module: `signal` turns every number into an Enum, 200 KiB of touched pages in each child.
+import _signal  # type: ignore[import-not-found]
 import codecs
 import gc
 import os
@@ -19,9 +21,6 @@ import select
 import signal
 import sys
 import traceback
-
-# The C module: `signal` turns every number into an Enum, 200 KiB of touched pages in each child.
-import _signal  # type: ignore[import-not-found]
 
 from tiffin.linux.process import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, prctl, set_name
 from tiffin.spawn.channel import Channel, decode
