@@ -296,7 +296,8 @@ def test_what_ended_meanwhile_has_the_status_that_its_shim_left(tmp_path: Path) 
         await world.containers.flush()
         shim = world.shim(id)
         del world.supervisor.shims[id]
-        left = {"boot_id": "boot", "code": 9, "oom_killed": False, "finished_at_ns": shim.started_at_ns + 1, "error": ""}
+        finished = shim.started_at_ns + 1
+        left = {"boot_id": "boot", "code": 9, "oom_killed": False, "finished_at_ns": finished, "error": ""}
         with open(f"{world.settings.container_dir(id)}/exit.json", "w", encoding="ascii") as file:
             json.dump(left, file)
         await world.again()
