@@ -13,6 +13,7 @@ import os
 import platform
 import shutil
 from importlib.metadata import version
+from ipaddress import IPv4Interface, IPv4Network
 from typing import Any
 
 from tiffin.api.http.server import HttpServer
@@ -25,9 +26,11 @@ from tiffin.engine.events import Events
 from tiffin.engine.images.service import Images
 from tiffin.engine.images.use import ContainerUse
 from tiffin.engine.system import Counts, Providers, System
-from tiffin.network.bridge import BridgeNetwork
+from tiffin.engine.system import Settings as SystemSettings
+from tiffin.network.bridge import DEFAULT_BRIDGE, BridgeNetwork
 from tiffin.network.endpoint import Endpoint
 from tiffin.network.etcfiles import write_etc_files
+from tiffin.network.ipam import DEFAULT_POOLS, PoolBase
 from tiffin.network.views import Attachment
 from tiffin.network.views import Networks as NetworkViews
 from tiffin.runtime import apparmor
@@ -83,7 +86,22 @@ class House:
         config = self.config
         if config.bridge == "none":
             return None
-        return BridgeNetwork(**config.bridge_options())
+        interface = IPv4Interface(config.bip) if config.bip else None
+        bridge = config.bridge or DEFAULT_BRIDGE
+        return BridgeNetwork(
+            bridge=bridge,
+            subnet=interface.network if interface else None,
+            gateway=interface.ip if interface else None,
+            fixed_cidr=IPv4Network(config.fixed_cidr) if config.fixed_cidr else None,
+            mtu=config.mtu,
+            table="tiffin" if bridge == DEFAULT_BRIDGE else f"tiffin_{bridge}",
+            ip_masq=config.ip_masq,
+            icc=config.icc,
+            ip_forward=config.ip_forward,
+            pools=tuple(PoolBase(IPv4Network(base), size) for base, size in config.default_address_pools)
+            or DEFAULT_POOLS,
+            own_firewall_only=config.firewall == "own-only",
+        )
 
     def _engine(self, apparmor_loaded: bool) -> None:
         config = self.config
@@ -105,7 +123,7 @@ class House:
             filter_path=filters.path_for,
         )
         self.system = System(
-            config.system_settings(version("tiffin")),
+            system_settings(config),
             self.layout,
             features.features(self.layout, cgroup_parent(config)),
             apparmor_loaded,
@@ -160,7 +178,7 @@ class House:
             init_default=config.init,
             ipc_mode=config.default_ipc_mode,
             shm_size=config.default_shm_size,
-            bridge=config.bridge,
+            bridge=config.bridge or DEFAULT_BRIDGE,
             dns=config.dns,
             dns_search=config.dns_search,
             dns_options=config.dns_opts,
@@ -191,13 +209,44 @@ class House:
             router.include(routes)
         return router
 
-    async def close(self, timeout: float) -> None:
-        """Finish what was accepted and let go; containers and their shims go on."""
+    def reloaded(self, config: Config) -> None:
+        """SIGHUP: what may change while running has changed."""
+        self.config = config
+        self.system.settings = system_settings(config)
+
+    async def close(self, timeout: float, *, for_good: bool = False) -> None:
+        """Finish what was accepted and let go; containers and their shims go on.
+
+        `for_good`: nobody takes over, so without running containers the network leaves the host as well.
+        """
         await self.server.close(timeout)
         self.events.close()
         await self.containers.flush()
+        if for_good and not self.containers.counts()["ContainersRunning"]:
+            if self.bridge is not None:
+                await asyncio.to_thread(self.bridge.remove)
+            delegate.withdraw(self.layout, cgroup_parent(self.config))
         await self.spawner.stop()
         await asyncio.to_thread(self.store.close)
+
+
+def system_settings(config: Config) -> SystemSettings:
+    """What `info` says of the configuration."""
+    return SystemSettings(
+        version=version("tiffin"),
+        data_root=config.data_root,
+        debug=config.debug,
+        live_restore=True,
+        labels=config.labels,
+        log_driver=config.log_driver,
+        registry_mirrors=config.registry_mirrors,
+        insecure_registries=config.insecure_registries,
+        address_pools=config.default_address_pools,
+        seccomp_profile=config.seccomp_profile,
+        http_proxy=config.http_proxy,
+        https_proxy=config.https_proxy,
+        no_proxy=config.no_proxy,
+    )
 
 
 def cgroup_parent(config: Config) -> str:

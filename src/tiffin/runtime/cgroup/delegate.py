@@ -43,6 +43,16 @@ def prepare(layout: Layout, parent: str) -> None:
             make_parents(tree, os.fsencode(parent) + b"/.", controllers=False)
 
 
+def withdraw(layout: Layout, parent: str) -> None:
+    """Remove the group of all containers from every hierarchy, where it is empty."""
+    trees = [*layout.trees, *([layout.unified] if layout.unified is not None else [])]
+    for tree in trees:
+        try:
+            os.rmdir(tree.base + os.fsencode(parent))
+        except OSError:
+            pass  # still used, or never made
+
+
 def make_parents(tree: Hierarchy, path: bytes, *, controllers: bool) -> None:
     """Make every group above the last component of `path`, which is relative to our own group in that tree."""
     current = tree.base
