@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ def file(tmp_path: Path) -> Any:
 
 
 def test_flags_are_read_in_every_way_that_pflag_reads_them() -> None:
-    config = configure(
+    line = (
         "-H tcp://[::1]:1 -Hunix:///a --host=fd:// -D --icc=false -l=warn --mtu 9000 --log-opt max-size=1m "
         "--log-opt max-file=3 --default-ulimit nofile=10:20 --default-address-pool base=10.0.0.0/8,size=24 "
-        "--add-runtime crun=/usr/bin/crun --default-shm-size 128m --label a=b".split()
+        "--add-runtime crun=/usr/bin/crun --default-shm-size 128m --label a=b"
     )
+    config = configure(shlex.split(line))
     assert config.hosts == ("tcp://[::1]:1", "unix:///a", "fd://")
     assert (config.debug, config.icc, config.log_level, config.mtu) == (True, False, "warn", 9000)
     assert config.log_opts == {"max-size": "1m", "max-file": "3"}

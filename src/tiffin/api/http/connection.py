@@ -14,9 +14,10 @@ import asyncio
 import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiffin.api.http.body import Body, body_of
+from tiffin.api.http.channel import Channel, pending
 from tiffin.api.http.head import END, BadRequest, Head, parse_head
 from tiffin.api.http.hijack import Hijacked, attach_head, relay, switch_head
 from tiffin.api.http.request import Request
@@ -31,30 +32,22 @@ if TYPE_CHECKING:
 log = logging.getLogger("tiffin.api")
 
 
-class Connection(asyncio.Protocol):
+class Connection(Channel):
     """The protocol of one connection; `server` holds what all of them share."""
 
     def __init__(self, server: HttpServer) -> None:
+        super().__init__(server.loop)
         self.server = server
-        self._transport: Any = None  # an asyncio.Transport or a TlsTransport
-        self._buffer = bytearray()
         self._scanned = 0
         self._body = Body(done=True)
         self._request: Request | None = None
         self._head: Head | None = None
         self._task: asyncio.Task[None] | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self._writers: list[asyncio.Future[None]] = []
         self._disconnected: asyncio.Event | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._reading_paused = False
-        self._writing_paused = False
         self._answered = False  # the answer's head is out
         self._keep_alive = True
         self._expects = False  # the client waits for 100 Continue
         self._served = 0
-        self._eof = False
-        self._lost = False
         self._fenced = False  # we shut the reading side ourselves; its end is not the client's
         self._lingering = False
         self._hijacked = False
@@ -97,13 +90,6 @@ class Connection(asyncio.Protocol):
         if self._disconnected is not None:
             self._disconnected.set()
         self._wake_reader()
-        self._wake_writers()
-
-    def pause_writing(self) -> None:
-        self._writing_paused = True
-
-    def resume_writing(self) -> None:
-        self._writing_paused = False
         self._wake_writers()
 
     # -- requests ---------------------------------------------------------------------------------------------------
@@ -214,12 +200,7 @@ class Connection(asyncio.Protocol):
                 self._keep_alive = False
                 self._body.done = True
                 raise InvalidParameter("unexpected EOF")
-            self._resume_reading()
-            self._reader = self.server.loop.create_future()
-            try:
-                await self._reader
-            finally:
-                self._reader = None
+            await self._more_input()
         return b""
 
     def disconnected(self) -> asyncio.Event:
@@ -276,25 +257,6 @@ class Connection(asyncio.Protocol):
             )
         )
         return chunked, self._head.method == "HEAD"
-
-    def check(self) -> None:
-        """Raise ClientGone when nothing can be written any more."""
-        if self._lost or self._transport.is_closing():
-            raise ClientGone
-
-    async def write(self, data: bytes) -> None:
-        self.check()
-        self._transport.write(data)
-        if self._writing_paused:
-            await self._drain()
-
-    async def _drain(self) -> None:
-        while self._writing_paused and not self._lost:
-            waiter: asyncio.Future[None] = self.server.loop.create_future()
-            self._writers.append(waiter)
-            await waiter
-        if self._lost:
-            raise ClientGone
 
     def cut(self) -> None:
         """End the connection without ceremony: the client must see that its answer is not whole."""
@@ -363,7 +325,7 @@ class Connection(asyncio.Protocol):
                 sock.shutdown(socket.SHUT_RD)
             except OSError:
                 self._transport.close()
-        elif not self._buffer and not _pending(sock.fileno()):
+        elif not self._buffer and not pending(sock.fileno()):
             self._transport.close()
 
     def abandon(self) -> None:
@@ -382,16 +344,12 @@ class Connection(asyncio.Protocol):
         if self._eof:
             self._transport.close()
             return
-        if self.server.closing.is_set() and not _pending(self._transport.get_extra_info("socket").fileno()):
+        if self.server.closing.is_set() and not pending(self._transport.get_extra_info("socket").fileno()):
             self._transport.close()  # nothing unread, so no reset; a planned restart need not wait for the client
             return
         self._transport.write_eof()
         self._resume_reading()
         self._arm(self.server.limits.linger_seconds)
-
-    def _arm(self, seconds: float) -> None:
-        self._cancel_timer()
-        self._timer = self.server.loop.call_later(seconds, self._timed_out)
 
     def _timed_out(self) -> None:
         self._timer = None
@@ -399,39 +357,3 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         elif self._request is None:
             self._refuse(BadRequest(408, "timed out reading the request's header"))
-
-    # -- small parts ------------------------------------------------------------------------------------------------
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused:
-            self._reading_paused = True
-            self._transport.pause_reading()
-
-    def _resume_reading(self) -> None:
-        if self._reading_paused:
-            self._reading_paused = False
-            self._transport.resume_reading()
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
-
-    def _wake_writers(self) -> None:
-        waiters, self._writers = self._writers, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
-
-
-def _pending(fd: int) -> bool:
-    """Whether a descriptor's socket has unread bytes."""
-    with socket.socket(fileno=os.dup(fd)) as probe:
-        try:
-            return bool(probe.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except OSError:
-            return False

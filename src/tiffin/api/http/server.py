@@ -24,6 +24,7 @@ Handler = Callable[[Request], Awaitable[Response | None]]
 _OUT_OF = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _RETRY_SECONDS = 1.0
 _FIRST_REQUEST_SECONDS = 1.0
+_EVER = 1e8
 
 
 class HttpServer:
@@ -51,11 +52,15 @@ class HttpServer:
         self.loop.add_reader(sock.fileno(), self._accept, sock)
 
     async def close(self, timeout: float) -> None:
-        """Stop accepting, answer what was accepted, close idle connections; after `timeout` seconds cut the rest."""
+        """Stop accepting, answer what was accepted, close idle connections; after `timeout` seconds cut the rest.
+
+        A negative timeout waits for as long as it takes.
+        """
         for sock in self._listeners:
             self.loop.remove_reader(sock.fileno())
         self._listeners.clear()
         self.closing.set()
+        timeout = _EVER if timeout < 0 else timeout
         deadline = self.loop.time() + timeout
         silent_until = self.loop.time() + min(_FIRST_REQUEST_SECONDS, timeout)
         while self._accepting:
