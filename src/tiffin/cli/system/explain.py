@@ -52,7 +52,8 @@ def tree(trace: dict[str, Any], color: bool) -> list[str]:
     bold, dim, plain = (BOLD, DIM, PLAIN) if color else ("", "", "")
     steps = trace.get("steps") or []
     total = sum(step.get("duration_us") or 0 for step in steps)
-    image = f" from {trace['image']}" if trace.get("image") else ""
+    reference = (trace.get("image") or {}).get("reference")
+    image = f" from {reference}" if reference else ""
     lines = [
         f"{bold}{trace.get('name', '').lstrip('/')}{plain} ({trace.get('id', '')[:12]}){image}, {_duration(total)}"
     ]
