@@ -113,13 +113,20 @@ class Creator:
         return container
 
     def _resolve_joined(self, host: HostConfig) -> None:
-        """`container:<name>` is stored as `container:<id>`, so that a rename changes nothing."""
+        """`container:<name>` is stored as `container:<id>`, so that a rename changes nothing.
+
+        A container that is not there is an error of start, as in Docker: on create, clients take 404 for the image's.
+        """
         for field in ("network_mode", "ipc_mode", "pid_mode"):
             if other := namespaces.joined(getattr(host, field)):
-                setattr(host, field, f"container:{self._table.get(other).id}")
+                with contextlib.suppress(NotFound):
+                    setattr(host, field, f"container:{self._table.get(other).id}")
 
     def _mounts_of(self, reference: str) -> list[MountRecord]:
-        return self._table.get(reference).record.mounts
+        try:
+            return self._table.get(reference).record.mounts
+        except NotFound as missing:
+            raise InvalidParameter(missing.message) from None  # 404 would be taken for the image's
 
     def _make_directory(self, id: str, undo: contextlib.ExitStack) -> None:
         directory = self._settings.container_dir(id)

@@ -17,7 +17,7 @@ from tiffin.engine.containers.record import EndpointRecord
 from tiffin.engine.containers.settings import Settings
 from tiffin.engine.containers.table import ContainerTable
 from tiffin.engine.events import Events
-from tiffin.errors import Conflict, NotFound
+from tiffin.errors import Conflict, InvalidParameter, NotFound
 
 DEFAULT = "bridge"
 
@@ -112,7 +112,7 @@ class Networks:
         host, config = record.host_config, record.config
         directory = settings.container_dir(record.id)
         if other := namespaces.joined(host.network_mode):
-            self._copy_files(settings.container_dir(self._table.get(other).id), directory)
+            self._copy_files(settings.container_dir(self._other(other).id), directory)
             return
         self._write_etc(
             directory,
@@ -137,7 +137,13 @@ class Networks:
 
     def pid_of(self, reference: str) -> int:
         """The process whose namespace is joined."""
-        container = self._table.get(reference)
+        container = self._other(reference)
         if container.shim is None or not container.record.state.alive:
-            raise Conflict(f"cannot join network namespace of a non running container: {container.id}")
+            raise Conflict(f"cannot join namespace of a non running container: {container.id}")
         return container.shim.pid
+
+    def _other(self, reference: str) -> Container:
+        try:
+            return self._table.get(reference)
+        except NotFound as missing:
+            raise InvalidParameter(f"joining namespace of container: {missing.message}") from None

@@ -242,6 +242,15 @@ def test_removing_a_container_hangs_up_on_clients_that_wait_for_its_start(tmp_pa
     run(tmp_path, story)
 
 
+def test_joining_a_container_that_is_not_there_fails_at_start(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        id = await world.create("box", b'{"Image":"busybox","HostConfig":{"NetworkMode":"container:gone"}}')
+        with pytest.raises(InvalidParameter, match="joining namespace of container: No such container: gone"):
+            await world.containers.start(id)
+
+    run(tmp_path, story)
+
+
 def test_oom_is_told_before_the_end(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         id = await world.create("box")

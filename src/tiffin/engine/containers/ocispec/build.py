@@ -31,7 +31,7 @@ class SpecBuilder:
     def seccomp(self, record: Record, opts: security.Security, caps: list[str]) -> dict[str, Any] | None:
         """OCI `linux.seccomp`; None for no filter."""
         filtered, text = security.seccomp_profile(record.host_config, opts)
-        if not filtered or self._resolve is None:
+        if not filtered or self._resolve is None or (text is None and self._settings.seccomp_profile is None):
             return None
         key = (text, tuple(caps))
         if key not in self._seccomp:
