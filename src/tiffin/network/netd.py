@@ -22,10 +22,6 @@ from time import monotonic
 from tiffin.linux.process import PR_SET_DUMPABLE, prctl, set_name
 from tiffin.spawn.channel import Channel
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 LINGER_S = 10.0
 SOCKET_NAME = "netd.sock"
 

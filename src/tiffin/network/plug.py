@@ -9,8 +9,8 @@ later (deleting a veth waits 31 ms for RCU; it dies with the container's namespa
 
 from __future__ import annotations
 
+import errno
 import os
-import socket
 import time
 from dataclasses import dataclass
 from typing import NoReturn
@@ -21,6 +21,8 @@ from tiffin.network.endpoint import Endpoint
 from tiffin.network.netlink import RouteSocket
 from tiffin.wire.rtnetlink import link, route
 
+CARRIER_SECONDS = 0.2  # then go on: the packet may be lost, the container is not
+CARRIER_TICK = 0.0005
 LOOPBACK_INDEX = 1  # the loopback link is the first of every namespace
 
 
@@ -73,7 +75,9 @@ def plug(
         switched = time.perf_counter_ns()
         index = _configure(rtnl_fd, endpoint, ifname)
         configured = time.perf_counter_ns()
-        host_index = socket.if_nametoindex(endpoint.host_veth)
+        host_index = _await_carrier(host.rtnl, endpoint.host_veth)
+        _await_carrier(host.rtnl, into.bridge)
+        running = time.perf_counter_ns()
     except BaseException:
         unplug(host.rtnl, endpoint.host_veth)
         raise
@@ -91,6 +95,7 @@ def plug(
             "veth": (paired - started) // 1000,
             "ipv6_off": (switched - paired) // 1000,
             "configure": (configured - switched) // 1000,
+            "carrier": (running - configured) // 1000,
         },
     }
 
@@ -123,6 +128,22 @@ def _configure(rtnl_fd: int, endpoint: Endpoint, ifname: str) -> int:
             batch.append(route.new_route(found.index, gateway=endpoint.packed_gateway))
         inside.request(batch, ifname)
     return found.index
+
+
+def _await_carrier(rtnl: RouteSocket, name: str) -> int:
+    """Until the kernel's link watch has seen the cable; before, the container's first packet would be lost.
+
+    Nearly always that is already so. The first container of an idle bridge may wait some milliseconds for it. Returns
+    the link's index.
+    """
+    deadline = time.monotonic() + CARRIER_SECONDS
+    while True:
+        found = rtnl.link(name)
+        if found is None:
+            raise OSError(errno.ENODEV, f"{os.strerror(errno.ENODEV)}: it was deleted meanwhile", name)
+        if found.flags & link.IFF_RUNNING or time.monotonic() > deadline:
+            return found.index
+        time.sleep(CARRIER_TICK)
 
 
 def _disable_ipv6_inside(host: HostSide, netns_fd: int, ifname: str) -> None:
