@@ -71,7 +71,7 @@ def parse_extra_host(entry: str, host_gateway: str = "") -> tuple[str, list[str]
     """`name:address` (or `name=address`; brackets around an IPv6 address) as a row of /etc/hosts."""
     separator = "=" if "=" in entry.partition(":")[0] else ":"
     name, _, address = entry.partition(separator)
-    if not name or not address:
+    if not name or not address or len(name.split()) != 1:
         raise InvalidParameter(f'bad format for add-host: "{entry}"')
     if address == HOST_GATEWAY:
         if not host_gateway:

@@ -67,8 +67,7 @@ class Networks:
             if name not in FILTERS:
                 raise InvalidParameter(f"invalid filter '{name}'")
         attached = list(self._attachments())
-        used = {attachment.network for attachment in attached}
-        wanted = [view for view in self._views() if _matches(view, filters, used)]
+        wanted = [view for view in self._views() if _matches(view, filters)]
         return [_shaped(view, attached if version < (1, 28) else [], version) for view in wanted]
 
     def inspect(self, reference: str, *, scope: str = "", version: tuple[int, int]) -> Json:
@@ -154,8 +153,8 @@ def _shaped(view: Json, attached: Iterable[Attachment], version: tuple[int, int]
     return view
 
 
-def _matches(view: Json, filters: Mapping[str, Sequence[str]], used: set[str]) -> bool:
-    """All filters, of each any value; built-in networks have no labels and never dangle."""
+def _matches(view: Json, filters: Mapping[str, Sequence[str]]) -> bool:
+    """All filters, of each any value; built-in networks have no labels and count as used."""
     tests: dict[str, Callable[[str], bool]] = {
         "driver": lambda value: view["Driver"] == value,
         "id": lambda value: view["Id"].startswith(value),
@@ -163,7 +162,7 @@ def _matches(view: Json, filters: Mapping[str, Sequence[str]], used: set[str]) -
         "scope": lambda value: view["Scope"] == value,
         "label": lambda value: False,
         "type": _is_of_type,
-        "dangling": lambda value: _boolean("dangling", value) is False and view["Name"] in used,
+        "dangling": lambda value: not _boolean("dangling", value),
     }
     return all(any(tests[name](value) for value in values) for name, values in filters.items() if values)
 
