@@ -78,11 +78,11 @@ class Daemon:
         pidfile = PidFile(self._config.pid_path)
         stop = asyncio.Event()
         signals.install(asyncio.get_running_loop(), stop, self._reload, self._end)
-        contexts = self._contexts()
         sockets = self._listen()
+        context = self._context(sockets)
         await self._house.open()
         for sock in sockets:
-            await self._house.server.serve(sock, contexts if sock.family != socket.AF_UNIX else None)
+            await self._house.server.serve(sock, context if sock.family != socket.AF_UNIX else None)
         log.info("API listen on %s", ", ".join(self._config.listen))
         sd_notify.notify("READY=1")
         try:
@@ -96,13 +96,11 @@ class Daemon:
     def _end(self, number: signal.Signals) -> None:
         self._ended_by = number
 
-    def _contexts(self) -> ssl.SSLContext | None:
-        """The TLS context, where a TCP listener wants one."""
-        config = self._config
-        hosts = [listeners.parse_host(host, tls=config.uses_tls) for host in config.listen]
-        if not any(host.scheme == "tcp" for host in hosts):
+    def _context(self, sockets: list[socket.socket]) -> ssl.SSLContext | None:
+        """The TLS context, where a TCP listener (also one that systemd passed) wants one."""
+        if all(sock.family == socket.AF_UNIX for sock in sockets):
             return None
-        context = tls.server_context(config)
+        context = tls.server_context(self._config)
         if context is None:
             log.warning("the API answers anybody who reaches its TCP port, and that is root on this host (--tls=false)")
         return context

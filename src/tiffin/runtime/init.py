@@ -136,7 +136,7 @@ class Init:
     def _mounts(self) -> dict[str, Any]:
         """Build the tree below the root and make it ours."""
         os.umask(0)
-        paths = self._cgroup.describe() if self._request["layout"]["version"] != "v2" else {}
+        paths = self._cgroup.describe() if not self._cgroup.is_v2 else {}
         planned = mounts.plan(self._spec, paths)
         binds = [mount for mount in planned if mount.fstype == "bind"]
         for mount in binds:

@@ -89,7 +89,7 @@ class Launched:
 
 
 def flags_of(namespaces: list[dict[str, Any]]) -> tuple[int, str | None]:
-    """(CLONE_NEW* flags, path of a pid namespace to join) for OCI linux.namespaces; a mount namespace is always made."""
+    """(CLONE_NEW* flags, path of a pid namespace to join) for linux.namespaces; a mount namespace is always made."""
     flags, join = CLONE_NEWNS, None
     for entry in namespaces:
         if entry.get("path"):

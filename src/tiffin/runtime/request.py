@@ -3,7 +3,7 @@
     id            64 hex digits
     run_dir       <exec-root>/<id>, 0700, made by the supervisor: shim.sock, init.pid, config.json
     spec          OCI runtime spec; `process.user` gives way to `user` below. The supervisor writes it to config.json,
-                  where init reads it, and passes on to the shim only cgroup_path, resources, namespaces and args
+                  where init reads it, makes the cgroup, and passes on to the shim cgroup_path, namespaces and args
     rootfs        {"lower": [directories, top first], "upper": dir, "work": dir}
     user          "name|uid[:group|gid]", resolved in the container's own passwd and group; "" is root
     group_add     ["audio", "44"]: additional groups, resolved the same way
@@ -14,7 +14,6 @@
     tty           give the program a terminal of its own (spec process.terminal)
     console_size  [rows, columns] or null
     seccomp_path  file with the compiled filter, or null for none
-    layout        the machine's cgroup layout (runtime.cgroup.Layout.to_json)
     connect       true: hand the new network namespace out before the program starts
     create_sources  host directories to make if missing (-v of a path that is not there)
     copy_up       [{"source": volume directory, "destination": path in the image}]: fill an empty volume first

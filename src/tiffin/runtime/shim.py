@@ -15,11 +15,11 @@ is in the answer to "state". A shim that is terminated (the host shuts down) run
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # not `signal`: its Enums cost memory in each shim
+import _socket
 import json
 import os
 import select
 import signal
-import socket
 from time import monotonic, perf_counter_ns, time_ns
 
 from tiffin.linux.process import PR_SET_CHILD_SUBREAPER, pidfd_send_signal, prctl, set_name
@@ -73,11 +73,23 @@ def main(message: dict[str, Any], fds: list[int]) -> None:
     shim.serve()
 
 
+_layout: Layout | None = None
+
+
+def machine_layout() -> Layout:
+    """The cgroup layout; read once by the spawner, which stands where the daemon stands."""
+    global _layout
+    if _layout is None:
+        _layout = discover()
+    return _layout
+
+
 def warm_up() -> None:
     """Called by the spawner before it forks: do once what every shim would otherwise do in memory of its own."""
-    request: dict[str, Any] = {"layout": discover().to_json(), "resources": {}, "attachments": [], "log": None}
+    layout = machine_layout()
     for _ in range(16):  # the interpreter specialises code after some runs
-        Layout.from_json(json.loads(json.dumps(request))["layout"])
+        Cgroup.open(layout, "/warm/up").describe()
+        json.loads(json.dumps({"attachments": [], "log": {"path": "/"}, "open_stdin": False, "id": "0"}))
         start_time(os.getpid())
         boot_id()
     for _ in range(16):
@@ -117,7 +129,7 @@ class Shim:
         self._launched: launch.Launched | None = None
         self._pump: Pump | None = None
         self._log: JsonLogWriter | None = None
-        self._listener: socket.socket | None = None
+        self._listener: _socket.socket | None = None
         self._execs: dict[str, Exec] = {}
         self._exit: dict[str, Any] | None = None
         self._stopping = False
@@ -127,10 +139,7 @@ class Shim:
     def start(self, attachments: list[int]) -> None:
         """Make the container and run its program; attach the early clients before its first byte."""
         request = self._request
-        begun = perf_counter_ns()
-        layout = Layout.from_json(request["layout"])
-        self._cgroup = Cgroup.create(layout, request["cgroup_path"], request["resources"])
-        self._step("cgroup-create", begun, {"path": request["cgroup_path"]})
+        self._cgroup = Cgroup.open(machine_layout(), request["cgroup_path"])
         for directory in request.get("create_sources") or ():
             os.makedirs(directory, 0o755, exist_ok=True)
         begun = perf_counter_ns()
@@ -188,7 +197,7 @@ class Shim:
     def _listen(self) -> None:
         """Be reachable for later daemons; by way of a descriptor, since a socket's path may have 107 bytes only."""
         directory = os.open(self._request["run_dir"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+        self._listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
         old = os.umask(0o177)
         try:
             self._listener.bind(f"/proc/self/fd/{directory}/shim.sock")
@@ -205,7 +214,7 @@ class Shim:
         shim = os.getpid()
         record = {"pid": pid, "start_time": start_time(pid), "shim": shim, "shim_start_time": start_time(shim)}
         # With the layout: a later daemon may itself stand in another group and would look in the wrong place.
-        text = json.dumps({**record, "boot_id": boot_id(), "layout": self._request["layout"]})
+        text = json.dumps({**record, "boot_id": boot_id(), "layout": machine_layout().to_json()})
         path = f"{self._request['run_dir']}/init.pid"
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         os.write(fd, text.encode())
@@ -240,10 +249,10 @@ class Shim:
     def _accept(self, _fd: int, _events: int) -> None:
         assert self._listener is not None
         try:
-            connection, _ = self._listener.accept()
+            connection, _ = self._listener._accept()  # type: ignore[attr-defined]
         except BlockingIOError:
             return
-        self._add_control(Channel(connection))
+        self._add_control(Channel.from_fd(connection))
 
     def _command(self, fd: int, _events: int) -> None:
         channel = self._controls[fd]
@@ -272,8 +281,7 @@ class Shim:
 
     def _send(self, channel: Channel, message: dict[str, Any]) -> None:
         try:
-            channel.sock.setblocking(True)  # a daemon that does not listen is slow, not gone; packets are small
-            channel.sock.settimeout(5)
+            channel.sock.settimeout(5)  # a daemon that does not listen is slow, not gone; packets are small
             channel.send(message)
             channel.sock.setblocking(False)
         except OSError:

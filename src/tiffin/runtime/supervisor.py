@@ -346,29 +346,33 @@ class Supervisor:
             client, _ = shim._client()
             documents.append(attachment_document(attachment, client))
         linux = request["spec"]["linux"]
-        # The spec itself stays on disk for init: the shim would keep every page that decoding it touches.
+        # The spec itself stays on disk for init, and the group is made here: a shim keeps every page it touches.
         message = {
             **{key: value for key, value in request.items() if key != "spec"},
             "cgroup_path": linux["cgroupsPath"],
-            "resources": linux.get("resources") or {},
             "namespaces": linux.get("namespaces") or [],
             "args": request["spec"]["process"]["args"],
             "run_dir": run_dir,
-            "layout": self._layout.to_json(),
             "connect": connect is not None,
             "attachments": documents,
         }
         fds = [theirs.fileno(), *(attachment.fd for attachment in attachments)]
         try:
             try:
+                began = time.perf_counter_ns()
+                Cgroup.create(self._layout, linux["cgroupsPath"], linux.get("resources") or {})
+                made_us = (time.perf_counter_ns() - began) // 1000
                 await self._spawner.spawn("shim", message, fds)
             finally:
                 theirs.close()
             await shim._started(connect)
         except BaseException:
             shim.close()
+            self._end_remains(id)
             self.clean(id)
             raise
+        facts = {"path": linux["cgroupsPath"]}
+        shim.trace.insert(0, {"step": "make the cgroup", "who": "runtime", "duration_us": made_us, "facts": facts})
         self._keep(shim)
         return shim
 

@@ -3,13 +3,15 @@
 The wire: a packet is a JSON object, with up to MAX_FDS descriptors as SCM_RIGHTS. A message longer than INLINE_LIMIT
 travels in a memfd: the packet is then `{"memfd": true}` and the memfd comes first among the descriptors.
 Used between daemon, spawner, shims and workers; blocking or not as the socket is. Knows nothing of what is said.
+The C module `_socket` is used as it is: the one around it turns numbers into Enums, and a shim would keep the pages.
 """
 
 from __future__ import annotations
 
+import _socket
+import array
 import json
 import os
-import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +21,14 @@ if TYPE_CHECKING:
 MAX_FDS = 64
 INLINE_LIMIT = 64 * 1024  # a seqpacket must fit into the socket's send buffer (208 KiB by default)
 
+_FDS_SPACE = _socket.CMSG_SPACE(MAX_FDS * 4)
 _IN_MEMFD = b'{"memfd":true}'
 _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def pair() -> tuple[Channel, Channel]:
     """Two connected channels."""
-    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    left, right = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     return Channel(left), Channel(right)
 
 
@@ -34,13 +37,13 @@ class Channel:
 
     __slots__ = ("sock",)
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
 
     @classmethod
     def from_fd(cls, fd: int) -> Channel:
         """Take over an inherited descriptor."""
-        return cls(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=fd))
+        return cls(_socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd))
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -50,14 +53,14 @@ class Channel:
         """Send one message; raises OSError (EPIPE when the peer has gone, EAGAIN when non-blocking and full)."""
         raw = _dumps(message).encode("utf-8", "surrogateescape")
         if len(raw) <= INLINE_LIMIT:
-            socket.send_fds(self.sock, [prefix, raw], list(fds), socket.MSG_NOSIGNAL)
+            self._sendmsg([prefix, raw], fds)
             return
         memfd = os.memfd_create("message", os.MFD_CLOEXEC)
         try:
             view = memoryview(raw)
             while view:
                 view = view[os.write(memfd, view) :]
-            socket.send_fds(self.sock, [prefix, _IN_MEMFD], [memfd, *fds], socket.MSG_NOSIGNAL)
+            self._sendmsg([prefix, _IN_MEMFD], [memfd, *fds])
         finally:
             os.close(memfd)
 
@@ -68,8 +71,16 @@ class Channel:
 
     def recv_raw(self) -> tuple[bytes, list[int]]:
         """Receive a packet undecoded, for one who passes it on; b"" at the peer's end."""
-        raw, fds, _, _ = socket.recv_fds(self.sock, 2 * INLINE_LIMIT, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
-        return raw, fds
+        raw, ancillary, _, _ = self.sock.recvmsg(2 * INLINE_LIMIT, _FDS_SPACE, _socket.MSG_CMSG_CLOEXEC)
+        fds = array.array("i")
+        for level, kind, data in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+        return raw, fds.tolist()
+
+    def _sendmsg(self, buffers: list[bytes], fds: Sequence[int]) -> None:
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        self.sock.sendmsg(buffers, rights, _socket.MSG_NOSIGNAL)
 
     def close(self) -> None:
         """Close this end."""

@@ -71,6 +71,11 @@ class Cgroup:
             raise
         return group
 
+    @property
+    def is_v2(self) -> bool:
+        """Whether the machine has the unified tree alone."""
+        return self._layout.version == V2
+
     def attach(self, pid: int = 0, *, v2: bool = True) -> None:
         """Move a process into the group; 0 is the caller, which must have one thread. v2=False: it is there already."""
         me = pid in (0, os.getpid())
