@@ -99,10 +99,6 @@ class Supervisor(Protocol):
     def clean(self, id: str) -> None:
         """Removes the run directory of a container that has ended."""
 
-    def lost(self, id: str) -> str:
-        """Ends what is left of a container that has neither shim nor exit record; why it ended: "shim died" in this
-        boot of the machine, "" in an earlier one."""
-
 
 class Records(Protocol):
     """`store.records.ContainerRecords`."""
