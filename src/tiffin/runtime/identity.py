@@ -14,6 +14,7 @@ from tiffin.errors import InvalidParameter
 
 _MAX_FILE = 16 << 20
 _MAX_ID = 0xFFFFFFFE  # -1 means "do not change" to the kernel
+_MAX_DIGITS = 64  # int() refuses thousands of digits with words of its own
 
 
 class Identity:
@@ -42,11 +43,12 @@ def read_rows(path: str) -> list[list[str]]:
 
 
 def _number(text: str, what: str) -> int | None:
-    if not (text.isascii() and text.lstrip("-").isdigit()):
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit()):
         return None
-    value = int(text)
+    value = int(text) if len(text) <= _MAX_DIGITS else -1
     if not 0 <= value <= _MAX_ID:
-        raise InvalidParameter(f"{what} must be in range 0-{_MAX_ID}, but is {text}")
+        raise InvalidParameter(f"{what} must be in range 0-{_MAX_ID}, but is {text[:_MAX_DIGITS]}")
     return value
 
 
@@ -54,7 +56,9 @@ def _field_id(row: list[str], index: int) -> int | None:
     if len(row) <= index:
         return None
     text = row[index]
-    return int(text) if text.isascii() and text.isdigit() and int(text) <= _MAX_ID else None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        return None
+    return value if (value := int(text)) <= _MAX_ID else None
 
 
 def resolve(user: str, group_add: list[str], passwd: list[list[str]], group: list[list[str]]) -> Identity:

@@ -1,0 +1,57 @@
+"""Fixtures of the runtime's integration tests: one house for a module, no leftovers after any test; async tests run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Iterator
+
+import pytest
+from container_house import House
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def the_house(runner: asyncio.Runner) -> Iterator[House]:
+    house = House()
+    runner.run(house.spawner.start())
+    yield house
+    runner.run(house.close())
+
+
+@pytest.fixture
+def house(the_house: House, runner: asyncio.Runner) -> Iterator[House]:
+    """The house; after the test no run directory, mount, cgroup or process of it may be left."""
+    descriptors = len(os.listdir("/proc/self/fd"))
+    yield the_house
+    left = runner.run(the_house.settle())
+    if left:
+        runner.run(the_house.end_all())
+    runner.run(the_house.close_peers())
+    assert left == []
+    assert len(os.listdir("/proc/self/fd")) <= descriptors, "descriptors of the daemon's side are left open"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests on the module's loop."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    runner: asyncio.Runner = pyfuncitem._request.getfixturevalue("runner")
+    runner.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "/runtime/" in item.path.as_posix() and "/integration/" in item.path.as_posix():
+            item.add_marker(pytest.mark.root)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="needs root"))
