@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv4Network
 
 import pytest
@@ -163,3 +164,18 @@ def test_a_name_that_is_no_bridge_is_refused(lab: Lab) -> None:
         lab.network(own_bridge=False)
     with pytest.raises(InvalidParameter, match="1 to 15 bytes"):
         lab.network(bridge="a-name-of-16-byt")
+
+
+def test_many_threads_connect_at_once(lab: Lab) -> None:
+    network = lab.network()
+    inside = [lab.namespace() for _ in range(24)]
+    endpoints = [network.allocate() for _ in inside]
+
+    def connect(number: int) -> object:
+        return network.connect(endpoints[number], inside[number].fd, inside[number].rtnl.fileno())["host_veth"]
+
+    with ThreadPoolExecutor(8) as threads:
+        veths = list(threads.map(connect, range(len(inside))))
+    assert veths == [endpoint.host_veth for endpoint in endpoints]
+    assert set(veths) <= set(lab.links())
+    assert len({endpoint.address for endpoint in endpoints}) == len(inside)
