@@ -145,7 +145,8 @@ def test_every_kind_of_error_has_its_status() -> None:
         errors.Unavailable: 503,
         errors.SystemFailure: 500,
     }
-    assert set(kinds) == set(errors.TiffinError.__subclasses__())
+    defined = {kind for kind in errors.TiffinError.__subclasses__() if kind.__module__ == errors.__name__}
+    assert set(kinds) == defined
     for kind, status in kinds.items():
         assert status_of(kind("x")) == status
     assert status_of(ValueError()) == 500
