@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import threading
 import urllib.parse
 from collections.abc import Callable
@@ -19,7 +20,9 @@ from typing import Any
 class Exchange:
     """One request, and the means to answer it."""
 
-    def __init__(self, sock: socket.socket, method: str, target: str, headers: dict[str, str], body: bytes, tail: bytes):
+    def __init__(
+        self, sock: socket.socket, method: str, target: str, headers: dict[str, str], body: bytes, tail: bytes
+    ):
         self.sock = sock
         self.method = method
         path, _, query = target.partition("?")
@@ -40,13 +43,13 @@ class Exchange:
         if status == 204:
             self.sock.sendall(b"HTTP/1.1 204 No Content\r\nApi-Version: 1.51\r\n\r\n")
             return
-        head = f"HTTP/1.1 {status} X\r\nApi-Version: 1.51\r\nOstype: linux\r\nContent-Type: application/json\r\n{headers}"
+        head = (
+            f"HTTP/1.1 {status} X\r\nApi-Version: 1.51\r\nOstype: linux\r\nContent-Type: application/json\r\n{headers}"
+        )
         self.sock.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def start_chunks(self) -> None:
-        self.sock.sendall(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
+        self.sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     def chunk(self, data: bytes) -> None:
         self.sock.sendall(f"{len(data):x}\r\n".encode() + data + b"\r\n")
@@ -61,6 +64,7 @@ class Exchange:
 
 
 Handler = Callable[[Exchange], None]
+Run = Callable[..., "subprocess.CompletedProcess[bytes]"]  # the `tiffin` fixture
 
 
 def frame(stream: int, data: bytes) -> bytes:
