@@ -1,0 +1,60 @@
+"""A daemon of its own for each test that breaks it, and one for each file of tests that only ask badly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from daemon_house import DaemonHouse
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of them start a daemon."""
+    for item in items:
+        if os.path.dirname(__file__) in str(item.path):
+            item.add_marker(pytest.mark.root)
+            if os.geteuid() != 0:
+                item.add_marker(pytest.mark.skip(reason="needs root"))
+
+
+@pytest.fixture(scope="session")
+def busybox_archive(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = str(tmp_path_factory.mktemp("image") / "busybox.tar")
+    with open(path, "wb") as file:
+        subprocess.run([f"{ROOT}/scripts/busybox-image"], stdout=file, check=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def shared_house(busybox_archive: str) -> Iterator[DaemonHouse]:
+    house = DaemonHouse()
+    try:
+        house.start().import_busybox(busybox_archive)
+        yield house
+    finally:
+        house.close()
+
+
+@pytest.fixture
+def house(shared_house: DaemonHouse) -> Iterator[DaemonHouse]:
+    """The file's daemon; what a test leaves in it goes."""
+    yield shared_house
+    shared_house.remove_all()
+
+
+@pytest.fixture
+def own_house(busybox_archive: str) -> Iterator[DaemonHouse]:
+    """A daemon that the test may kill; afterwards one runs again, to clean up."""
+    house = DaemonHouse()
+    try:
+        house.start().import_busybox(busybox_archive)
+        yield house
+        if house.process is None:
+            house.start()
+    finally:
+        house.close()
