@@ -9,11 +9,11 @@ where; the parts know each other only through the ports they declare.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import shutil
 from importlib.metadata import version
-from ipaddress import IPv4Interface, IPv4Network
 from typing import Any
 
 from tiffin.api.http.server import HttpServer
@@ -26,11 +26,9 @@ from tiffin.engine.events import Events
 from tiffin.engine.images.service import Images
 from tiffin.engine.images.use import ContainerUse
 from tiffin.engine.system import Counts, Providers, System
-from tiffin.engine.system import Settings as SystemSettings
 from tiffin.network.bridge import DEFAULT_BRIDGE, BridgeNetwork
 from tiffin.network.endpoint import Endpoint
 from tiffin.network.etcfiles import write_etc_files
-from tiffin.network.ipam import DEFAULT_POOLS, PoolBase
 from tiffin.network.views import Attachment
 from tiffin.network.views import Networks as NetworkViews
 from tiffin.runtime import apparmor
@@ -44,6 +42,8 @@ from tiffin.spawn.client import Spawner
 from tiffin.store.opening import Store, open_store
 from tiffin.store.worker_client import ENTRIES
 
+log = logging.getLogger("tiffin.daemon")
+RECHECK_S = 30.0
 ENTRY_POINTS = {**ENTRIES, "shim": "tiffin.runtime.shim:main"}
 INIT_PROGRAMS = ("docker-init", "tini-static", "tini")
 
@@ -55,7 +55,7 @@ class House:
         self.config = config
         self.events = Events()
         self.spawner = Spawner(ENTRY_POINTS)
-        self._watchers: list[asyncio.Task[None]] = []
+        self._recheck: asyncio.Task[None] | None = None
         self.store: Store
         self.bridge: BridgeNetwork | None = None
         self.layout: Layout
@@ -80,28 +80,14 @@ class House:
         await self.containers.recover()
         if self.bridge is not None:
             await asyncio.to_thread(self.bridge.sweep)
+            self._recheck = asyncio.create_task(self._keep_rules(self.bridge))
         self.server = HttpServer(self._router(), headers=standard_headers(server_name()))
 
     def _network(self) -> BridgeNetwork | None:
         config = self.config
         if config.bridge == "none":
             return None
-        interface = IPv4Interface(config.bip) if config.bip else None
-        bridge = config.bridge or DEFAULT_BRIDGE
-        return BridgeNetwork(
-            bridge=bridge,
-            subnet=interface.network if interface else None,
-            gateway=interface.ip if interface else None,
-            fixed_cidr=IPv4Network(config.fixed_cidr) if config.fixed_cidr else None,
-            mtu=config.mtu,
-            table="tiffin" if bridge == DEFAULT_BRIDGE else f"tiffin_{bridge}",
-            ip_masq=config.ip_masq,
-            icc=config.icc,
-            ip_forward=config.ip_forward,
-            pools=tuple(PoolBase(IPv4Network(base), size) for base, size in config.default_address_pools)
-            or DEFAULT_POOLS,
-            own_firewall_only=config.firewall == "own-only",
-        )
+        return BridgeNetwork(**config.bridge_options())
 
     def _engine(self, apparmor_loaded: bool) -> None:
         config = self.config
@@ -123,7 +109,7 @@ class House:
             filter_path=filters.path_for,
         )
         self.system = System(
-            system_settings(config),
+            config.system_settings(version("tiffin")),
             self.layout,
             features.features(self.layout, cgroup_parent(config)),
             apparmor_loaded,
@@ -187,6 +173,13 @@ class House:
             no_new_privileges=config.no_new_privileges,
         )
 
+    async def _keep_rules(self, bridge: BridgeNetwork) -> None:
+        """Put back what others flush: 2 ms of work, now and then."""
+        while True:
+            await asyncio.sleep(RECHECK_S)
+            for done in await asyncio.to_thread(bridge.recheck):
+                log.info("%s", done)
+
     def _attachments(self) -> list[Attachment]:
         return [
             Attachment(e.network, c.id, c.record.name, e.endpoint_id, e.mac, e.address, e.prefix_len)
@@ -212,41 +205,24 @@ class House:
     def reloaded(self, config: Config) -> None:
         """SIGHUP: what may change while running has changed."""
         self.config = config
-        self.system.settings = system_settings(config)
+        self.system.settings = config.system_settings(version("tiffin"))
 
     async def close(self, timeout: float, *, for_good: bool = False) -> None:
         """Finish what was accepted and let go; containers and their shims go on.
 
         `for_good`: nobody takes over, so without running containers the network leaves the host as well.
         """
+        if self._recheck is not None:
+            self._recheck.cancel()
         await self.server.close(timeout)
         self.events.close()
-        await self.containers.flush()
+        await self.containers.close()
         if for_good and not self.containers.counts()["ContainersRunning"]:
             if self.bridge is not None:
                 await asyncio.to_thread(self.bridge.remove)
             delegate.withdraw(self.layout, cgroup_parent(self.config))
         await self.spawner.stop()
         await asyncio.to_thread(self.store.close)
-
-
-def system_settings(config: Config) -> SystemSettings:
-    """What `info` says of the configuration."""
-    return SystemSettings(
-        version=version("tiffin"),
-        data_root=config.data_root,
-        debug=config.debug,
-        live_restore=True,
-        labels=config.labels,
-        log_driver=config.log_driver,
-        registry_mirrors=config.registry_mirrors,
-        insecure_registries=config.insecure_registries,
-        address_pools=config.default_address_pools,
-        seccomp_profile=config.seccomp_profile,
-        http_proxy=config.http_proxy,
-        https_proxy=config.https_proxy,
-        no_proxy=config.no_proxy,
-    )
 
 
 def cgroup_parent(config: Config) -> str:

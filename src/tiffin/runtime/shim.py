@@ -6,7 +6,7 @@ a start request; afterwards a loop over epoll. What it is told and what it says,
     daemon → shim   {"id": n, "op": "go" | "attach" | "exec" | "resize" | "signal" | "freeze" | "thaw" | "update"
                                    | "state" | "stats", …} + descriptors
     shim → daemon   {"re": n, …} | {"re": n, "failed": message, "code": 126}
-                    {"event": "born" | "started" | "failed" | "exit" | "exec-exit" | "detached" | "log-failed", …}
+                    {"event": "born" | "started" | "failed" | "exit" | "cleaned" | "exec-exit" | "detached" | "log-failed", …}
 
 The first daemon speaks over the socket that came with the request, later ones connect to <run_dir>/shim.sock. VERSION
 is in the answer to "state". A shim that is terminated (the host shuts down) runs the container's stop sequence.
@@ -446,8 +446,10 @@ class Shim:
         if self._root_fd >= 0:
             os.close(self._root_fd)
             self._root_fd = -1
-        self._cgroup.remove()
+        # What waits for the end need not wait for the clean-up; what comes after it (rm, a new start) does.
         self._say({"event": "exit", **self._exit})
+        self._cgroup.remove()
+        self._say({"event": "cleaned"})
         self._maybe_leave()
         self._loop.call_at(monotonic() + DRAIN_S, self._loop.stop)
 

@@ -107,6 +107,7 @@ class Shim:
         self.namespaces: dict[str, str] = {}
         self.exited: asyncio.Future[Exit] = loop.create_future()
         self.gone: asyncio.Future[None] = loop.create_future()
+        self.cleaned: asyncio.Future[None] = loop.create_future()
         self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
         self.on_gone: Callable[[], None] = lambda: None
         self._channel = channel
@@ -147,6 +148,8 @@ class Shim:
             self._set_exit(
                 Exit(message["code"], message["oom_killed"], message["finished_at_ns"], message.get("error", ""))
             )
+        elif event == "cleaned":
+            self._set_cleaned()
         elif event == "exec-exit":
             future_code = self._execs.pop(message["exec_id"], None)
             if future_code is not None and not future_code.done():
@@ -157,6 +160,10 @@ class Shim:
                 client.set_result(message["reason"])
         if event not in ("born", "started", "failed"):
             self.on_event(message)
+
+    def _set_cleaned(self) -> None:
+        if not self.cleaned.done():
+            self.cleaned.set_result(None)
 
     def _set_exit(self, exit_: Exit) -> None:
         if not self.exited.done():
@@ -172,6 +179,7 @@ class Shim:
             if not waiting.done():
                 waiting.set_exception(StartError("the container's shim has ended", FAILED))
                 waiting.exception()  # nobody need be waiting for it
+        self._set_cleaned()
         for client in self._clients.values():
             if not client.done():
                 client.set_result("gone")
@@ -335,6 +343,7 @@ class Supervisor:
     ) -> Shim:
         """Start a container; raises StartError, and then nothing of it is left."""
         id = request["id"]
+        await self.settle(id)
         run_dir = self.run_dir(id)
         self._make_run_dir(run_dir)
         with open(f"{run_dir}/config.json", "w", encoding="utf-8") as file:
@@ -388,6 +397,12 @@ class Supervisor:
         shim.on_gone = gone
         if shim.gone.done():
             gone()
+
+    async def settle(self, id: str) -> None:
+        """Wait until a container that has ended holds no mount and no cgroup; its shim may still serve slow readers."""
+        shim = self._shims.get(id)
+        if shim is not None:
+            await shim.cleaned
 
     def _make_run_dir(self, run_dir: str) -> None:
         try:

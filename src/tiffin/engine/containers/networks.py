@@ -124,7 +124,7 @@ class Networks:
             dns_options=host.dns_options or settings.dns_options,
             extra_hosts=host.extra_hosts or (),
             host_network=host.network_mode == "host",
-            host_gateway=record.endpoints[0].gateway if record.endpoints else "",
+            host_gateway=str(self._bridge.gateway) if self._bridge is not None else "",
         )
 
     def _copy_files(self, source: str, target: str) -> None:

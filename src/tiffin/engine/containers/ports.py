@@ -93,6 +93,9 @@ class Supervisor(Protocol):
     async def adopt(self, id: str) -> Shim | None:
         """The shim that outlived an earlier daemon, or None."""
 
+    async def settle(self, id: str) -> None:
+        """Waits until a container that has ended holds no mount and no cgroup."""
+
     def lost(self, id: str) -> str:
         """Ends what a dead shim left; "shim died" in this boot, "" when the machine was booted since."""
 
@@ -147,6 +150,9 @@ class Endpoint(Protocol):
 
 class Bridge(Protocol):
     """The default network; `network.BridgeNetwork`."""
+
+    @property
+    def gateway(self) -> Any: ...
 
     def allocate(self, *, mac: str | None = None, address: str | None = None) -> Any: ...
     def reserve(self, endpoint: Any) -> None: ...

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from tiffin.engine.containers.container import Container, WaitResult
 from tiffin.engine.containers.removal import remove_trees
@@ -20,6 +20,10 @@ from tiffin.engine.events import Events
 from tiffin.errors import Conflict, SystemFailure
 
 
+async def _settled(_id: str) -> None:
+    """Nothing to wait for."""
+
+
 class Remover:
     def __init__(
         self, settings: Settings, table: ContainerTable, stopper: Stopper, store: RecordStore, events: Events
@@ -27,6 +31,8 @@ class Remover:
         self._settings, self._table, self._stopper = settings, table, stopper
         self._store, self._events = store, events
         self.on_removed: Callable[[Container], None] | None = None
+        self.settle: Callable[[str], Awaitable[None]] = _settled
+        """The runtime's: waits until what has ended holds no mount and no cgroup."""
 
     async def remove(self, container: Container, *, force: bool = False, volumes: bool = False) -> None:
         if container.status is Status.REMOVING:
@@ -69,7 +75,9 @@ class Remover:
             trees += [os.path.dirname(mount.source) for mount in container.record.mounts if mount.anonymous]
         try:
             await asyncio.gather(
-                self._store.delete(container), loop.run_in_executor(None, remove_trees, trees)
+                self._store.delete(container),
+                self.settle(container.id),
+                loop.run_in_executor(None, remove_trees, trees),
             )
         except Exception as failure:
             state.move(Status.DEAD)

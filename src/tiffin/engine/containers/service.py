@@ -78,6 +78,7 @@ class Containers:
         self._life.after_exit = self._after_exit
         self._life.on_gone = self.execs.gone
         self._remover.on_removed = self.execs.removed
+        self._remover.settle = supervisor.settle
 
     # -- the daemon's own -------------------------------------------------------------------------------------------
 
