@@ -11,6 +11,8 @@ from tiffin.network.ipam import PoolBase, Taken, choose_subnet, mac_of
 from tiffin.network.netlink import RouteSocket
 from tiffin.wire.rtnetlink import link, route
 
+ALIAS = "tiffin"  # on a bridge that we made, and so may delete
+
 
 @dataclass(frozen=True, slots=True)
 class BridgeOptions:
@@ -52,6 +54,7 @@ class BridgeLink:
                 rtnl.request([link.new_bridge(options.name, mtu=mtu, address=mac_of(gateway))], options.name)
                 found = rtnl.link(options.name)
                 assert found is not None
+                rtnl.request([link.set_link(found.index, alias=ALIAS)], options.name)
             _switches(options.name)
             if hostview.bridge_subnet(rtnl, found.index) != (gateway, subnet):
                 rtnl.request([route.new_address(found.index, gateway.packed, subnet.prefixlen)], options.name)
@@ -81,12 +84,12 @@ class BridgeLink:
 
     @staticmethod
     def remove(options: BridgeOptions) -> None:
-        """Delete the link with the veths on it; a bridge of the user's stays, and so does one that is gone."""
+        """Delete the link with the veths on it; a bridge that was there before us stays."""
         if not options.own:
             return
         with RouteSocket() as rtnl:
             found = rtnl.link(options.name)
-            if found is None or found.kind != "bridge":
+            if found is None or found.kind != "bridge" or found.alias != ALIAS:
                 return
             ports = [port.index for port in rtnl.links() if port.master == found.index and port.kind == "veth"]
             rtnl.request([link.delete_link(index=index) for index in [*ports, found.index]], options.name)

@@ -126,7 +126,9 @@ def new_veth(
     return Message(RTM_NEWLINK, _CREATE, 0, b"".join(parts))
 
 
-def set_link(index: int, *, up: bool | None = None, mtu: int = 0, name: str = "", address: str = "") -> Message:
+def set_link(
+    index: int, *, up: bool | None = None, mtu: int = 0, name: str = "", address: str = "", alias: str = ""
+) -> Message:
     """Change a link; only what is given."""
     parts = [_header(index, IFF_UP if up else 0, IFF_UP if up is not None else 0)]
     if mtu:
@@ -135,6 +137,8 @@ def set_link(index: int, *, up: bool | None = None, mtu: int = 0, name: str = ""
         parts.append(attribute_text(IFLA_IFNAME, name))
     if address:
         parts.append(attribute(IFLA_ADDRESS, parse_mac(address)))
+    if alias:
+        parts.append(attribute_text(IFLA_IFALIAS, alias))
     return Message(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK, 0, b"".join(parts))
 
 
