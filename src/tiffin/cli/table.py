@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 CONTAINER: dict[str, Entry] = {
     "attach": ("container.attach", "ATTACH", "Join a running container's standard streams"),
     "commit": ("container.files", "COMMIT", "Make an image of a container's changes"),
-    "cp": ("container.cp", "CP", "Copy files between a container and this machine"),
     "create": ("container.run", "CREATE", "Create a container"),
     "diff": ("container.files", "DIFF", "Show what changed on a container's file system"),
     "exec": ("container.exec", "EXEC", "Run a command in a running container"),
@@ -94,7 +93,7 @@ NOUN_SUMMARY = {
     "volume": "Manage volumes",
 }
 SAME_AT_TOP = (
-    "attach commit cp create diff exec export kill logs pause port ps rename restart rm run start stats stop top "
+    "attach commit create diff exec export kill logs pause port ps rename restart rm run start stats stop top "
     "unpause update wait"
 )
 TOP: dict[str, Entry] = {

@@ -320,9 +320,7 @@ def register(f: FakeDaemon) -> None:
     f.on(
         "POST",
         "/exec/[^/]*/start",
-        {
-            "message": 'OCI runtime exec failed: exec: "foo": executable file not found in $PATH'
-        },
+        {"message": 'OCI runtime exec failed: exec: "foo": executable file not found in $PATH'},
         400,
     )
     f.on(

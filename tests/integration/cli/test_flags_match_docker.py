@@ -50,7 +50,7 @@ NOUN_COMMANDS = [
     (noun, name)
     for noun in ("container", "image", "network", "volume", "system")
     for name, entry in table.NOUNS[noun].items()
-    if entry[2] and name not in ("cp",)
+    if entry[2]
 ]
 # What one machine has no use for, or what docker only plans.
 LEFT_OUT = {"tree", "use-api-socket", "cluster", "config-from", "config-only", "ingress", "aux-address", "verbose"}

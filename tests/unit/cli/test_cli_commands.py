@@ -89,7 +89,7 @@ def test_every_command_of_the_table_loads_and_has_help(tiffin: Run) -> None:
 
     for noun, entries in [("", table.TOP), *table.NOUNS.items()]:
         for name, entry in entries.items():
-            if name in ("daemon", "cp"):
+            if name == "daemon":
                 continue
             path = f"{noun} {name}".strip()
             assert command_help(path, table.load(entry)).startswith(f"Usage:  tiffin {path}")

@@ -111,7 +111,7 @@ def test_a_trace_is_drawn_as_a_tree() -> None:
     trace = {
         "id": "a" * 64,
         "name": "/web",
-        "image": "busybox",
+        "image": {"reference": "busybox"},
         "steps": [
             {"step": "rootfs", "who": "store", "duration_us": 512, "facts": {"layers": ["/l/A", "/l/B"], "ro": False}},
             {"step": "namespaces", "who": "runtime", "duration_us": 40, "facts": {"net": {"inode": 4026532}}},
