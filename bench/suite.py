@@ -14,6 +14,7 @@ from bench.report import OURS, Report
 from bench.stopwatch import Contender, alternate
 
 PODMAN_IMAGE = "localhost/busybox"
+PODMAN_RUN = ["run", "--rm", "--cgroup-parent", "/tfpeers"]
 QUIET = {"PODMAN_IGNORE_CGROUPSV1_WARNING": "1"}
 
 
@@ -41,7 +42,7 @@ class Suite:
             self._podman = self._peers.podman()
             self._peers.inside.run([*self._podman, *words, PODMAN_IMAGE], QUIET)
             try:
-                self._peers.inside.run([*self._podman, "run", "--rm", PODMAN_IMAGE, "true"], QUIET)
+                self._peers.inside.run([*self._podman, *PODMAN_RUN, PODMAN_IMAGE, "true"], QUIET)
             except CommandFailed as error:
                 self._podman = []
                 self._report.note(f"podman does not run here: {error}")
@@ -63,7 +64,7 @@ class Suite:
         """`docker run --rm busybox true`."""
         found = self._through_docker(["run", "--rm", "--network", network, "busybox", "true"])
         if self._podman and self._peers is not None:
-            words = [*self._podman, "run", "--rm", "--network", network, PODMAN_IMAGE, "true"]
+            words = [*self._podman, *PODMAN_RUN, "--network", network, PODMAN_IMAGE, "true"]
             found["podman"] = self._peers.inside.contender(words, QUIET)
         target = "dockerd >= 6 x" if network == "bridge" else ""
         self._report.add(
