@@ -71,7 +71,12 @@ class Channel:
 
     def recv_raw(self) -> tuple[bytes, list[int]]:
         """Receive a packet undecoded, for one who passes it on; b"" at the peer's end."""
-        raw, ancillary, _, _ = self.sock.recvmsg(2 * INLINE_LIMIT, _FDS_SPACE, _socket.MSG_CMSG_CLOEXEC)
+        try:
+            received = self.sock.recvmsg(2 * INLINE_LIMIT, _FDS_SPACE, _socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            # The peer closed with a packet of ours unread. The kernel tells so once, before the peer's last packets.
+            received = self.sock.recvmsg(2 * INLINE_LIMIT, _FDS_SPACE, _socket.MSG_CMSG_CLOEXEC)
+        raw, ancillary, _, _ = received
         fds = array.array("i")
         for level, kind, data in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:

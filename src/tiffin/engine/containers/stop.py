@@ -17,6 +17,8 @@ from tiffin.errors import Conflict, InvalidParameter, NotModified, SystemFailure
 
 KILL_PATIENCE = 10.0
 """Seconds that a SIGKILL may take before it is called a failure."""
+ENDING_SECONDS = 1.0
+"""Seconds in which a container whose shim refuses turns out to have ended."""
 
 
 class Stopper:
@@ -99,7 +101,13 @@ class Stopper:
     async def resize(self, container: Container, rows: int, cols: int) -> None:
         if not 0 <= rows <= 65535 or not 0 <= cols <= 65535:
             raise InvalidParameter(f"invalid terminal size: {rows} rows, {cols} columns")
-        await self._shim(container).resize(None, rows, cols)
+        shim = self._shim(container)
+        try:
+            await shim.resize(None, rows, cols)
+        except Exception:
+            if await self._gone(container, shim, ENDING_SECONDS):
+                raise Conflict(f"Container {container.id} is not running") from None
+            raise
         size = {"height": str(rows), "width": str(cols)}
         self._events.publish("container", "resize", container.id, {**container.attributes(), **size})
 
@@ -111,7 +119,12 @@ class Stopper:
     async def _signal(self, container: Container, shim: Shim, number: int) -> None:
         if shim.exited.done():
             return
-        await shim.signal(number)
+        try:
+            await shim.signal(number)
+        except Exception:
+            if await self._gone(container, shim, ENDING_SECONDS):
+                return
+            raise
         self._events.publish("container", "kill", container.id, {**container.attributes(), "signal": str(number)})
         if container.status is Status.PAUSED and number != signal.SIGSTOP:
             # Docker lets a stopped or killed paused container run, so that the signal arrives.
