@@ -138,7 +138,7 @@ def _query(options: Options) -> list[tuple[str, str]]:
     wants_size = options["size"]
     form = options["format"]
     if not options.changed("size") and not options["quiet"]:  # sizes cost the daemon a walk: only where they show
-        wants_size = form == "json" or ".Size" in form or "json ." in form
+        wants_size = ".Size" in form or "json ." in form
     if wants_size:
         query.append(("size", "1"))
     encoded = filters.encode(options["filter"])
