@@ -178,12 +178,17 @@ def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
     if path := request.get("seccomp_path"):
         with open(path, "rb") as file:
             bpf = file.read()
-    born_in = cgroup.open_v2_dir()
+    born_in = None
     try:
+        born_in = cgroup.open_v2_dir()
         setns(init_pidfd, CLONE_NEWPID)
         pid, pidfd = clone3(0, born_in)
     except OSError as error:
         stdio.close()
+        ours.close()
+        theirs.close()
+        if born_in is not None:
+            os.close(born_in)
         raise LaunchError(f"cannot enter the container: {error}", FAILED) from None
     if pid == 0:
         ours.close()

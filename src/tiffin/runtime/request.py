@@ -18,7 +18,8 @@
     create_sources  host directories to make if missing (-v of a path that is not there)
     copy_up       [{"source": volume directory, "destination": path in the image}]: fill an empty volume first
     stop_signal   number and
-    stop_timeout  seconds, for a shim that is told to terminate with the host
+    stop_timeout  seconds, for a shim that is told to terminate with the host; negative: no end is forced
+    stall_s       seconds after which one of several clients that takes nothing is disconnected (10)
 
 An exec request has exec_id, process (OCI process with "terminal"), user, group_add, open_stdin, console_size and
 seccomp_path.

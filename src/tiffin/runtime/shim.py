@@ -6,7 +6,8 @@ a start request; afterwards a loop over epoll. What it is told and what it says,
     daemon → shim   {"id": n, "op": "go" | "attach" | "exec" | "resize" | "signal" | "freeze" | "thaw" | "update"
                                    | "state" | "stats", …} + descriptors
     shim → daemon   {"re": n, …} | {"re": n, "failed": message, "code": 126}
-                    {"event": "born" | "started" | "failed" | "exit" | "cleaned" | "exec-exit" | "detached" | "log-failed", …}
+                    {"event": "born" | "started" | "failed" | "exit" | "cleaned" | "exec-exit" | "detached"
+                              | "log-failed", …}
 
 The first daemon speaks over the socket that came with the request, later ones connect to <run_dir>/shim.sock. VERSION
 is in the answer to "state". A shim that is terminated (the host shuts down) runs the container's stop sequence.
@@ -31,7 +32,7 @@ from tiffin.runtime.jsonlog_writer import JsonLogWriter
 from tiffin.runtime.loop import Loop
 from tiffin.runtime.overlay import overlay
 from tiffin.runtime.program import FAILED, LaunchError
-from tiffin.runtime.streams import Client, Pump
+from tiffin.runtime.streams import STALL_S, Client, Pump
 from tiffin.spawn.channel import Channel
 
 TYPE_CHECKING = False
@@ -133,6 +134,7 @@ class Shim:
         self._execs: dict[str, Exec] = {}
         self._exit: dict[str, Any] | None = None
         self._stopping = False
+        self._stall_s = float(request.get("stall_s") or STALL_S)
 
     # -- start --------------------------------------------------------------------------------------------------
 
@@ -153,7 +155,7 @@ class Shim:
         self._pump = Pump(
             self._loop, stdio.sources, stdio.stdin,
             log=self._log, terminal=bool(request.get("tty")), stdin_once=bool(request.get("stdin_once")),
-            on_idle=self._maybe_leave,
+            stall_s=self._stall_s, on_idle=self._maybe_leave,
         )  # fmt: skip
         for number, fd in enumerate(attachments):
             self._attach(self._pump, fd, request["attachments"][number])
@@ -360,16 +362,16 @@ class Shim:
             raise LaunchError("cannot exec in a stopped container", FAILED)
         try:
             launched = launch.enter(message, self._launched.pidfd, self._cgroup)
-        except LaunchError as error:
+        except Exception as error:
             for fd in fds:
                 os.close(fd)
-            raise LaunchError(f"{EXEC_FAILED}{error}", error.code) from None
+            raise LaunchError(f"{EXEC_FAILED}{error}", getattr(error, "code", FAILED)) from None
         self._forget_old_execs()
         entry = self._execs[name] = Exec(launched)
         terminal_ = bool(message["process"].get("terminal"))
         entry.pump = Pump(
             self._loop, launched.stdio.sources, launched.stdio.stdin,
-            terminal=terminal_, stdin_once=True, on_idle=self._maybe_leave,
+            terminal=terminal_, stdin_once=True, stall_s=self._stall_s, on_idle=self._maybe_leave,
         )  # fmt: skip
         if fds:
             self._attach(entry.pump, fds[0], message["attachment"])
@@ -384,7 +386,7 @@ class Shim:
     def _op_resize(self, message: dict[str, Any]) -> None:
         name = message.get("exec_id")
         entry = self._execs.get(name) if name else None
-        pump = self._pump if entry is None else entry.pump
+        pump = entry.pump if entry is not None else None if name else self._pump
         if pump is None or pump.stdin is None:
             raise LaunchError("cannot resize a stopped container", FAILED)
         terminal.resize(pump.stdin, message["rows"], message["cols"])
@@ -394,7 +396,10 @@ class Shim:
         assert self._cgroup is not None
         if everyone:
             for pid in self._cgroup.pids():
-                os.kill(pid, number)
+                try:
+                    os.kill(pid, number)
+                except ProcessLookupError:
+                    pass
             return
         try:
             pidfd_send_signal(self._launched.pidfd, number)
@@ -467,8 +472,10 @@ class Shim:
             return
         self._stopping = True
         self._signal(int(self._request.get("stop_signal") or signal.SIGTERM), False)
-        timeout = float(self._request.get("stop_timeout") or 10)
-        self._loop.call_at(monotonic() + timeout, lambda: self._signal(signal.SIGKILL, False))
+        timeout = self._request.get("stop_timeout")
+        timeout = 10.0 if timeout is None else float(timeout)
+        if timeout >= 0:
+            self._loop.call_at(monotonic() + timeout, lambda: self._signal(signal.SIGKILL, False))
 
 
 def exit_code(status: int) -> int:

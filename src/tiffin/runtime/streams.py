@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 CHUNK = 64 * 1024
 LIMIT = 1 << 20
 STALL_S = 10.0
+LAST_READS = 64  # of what an ended process left in its pipes (16 pages, at most 1 MiB) or terminal (4 KiB a read)
 HEADER = 8
 _CODES = {"stdout": 1, "stderr": 2}
 _IN, _OUT = select.EPOLLIN | select.EPOLLRDHUP, select.EPOLLOUT
-_GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO, errno.ENOTCONN)
+_STDIN_GONE = (errno.EPIPE, errno.EIO)
 
 _buffer = memoryview(bytearray(0))
 
@@ -124,6 +125,7 @@ class Pump:
         log: JsonLogWriter | None = None,
         terminal: bool = False,
         stdin_once: bool = False,
+        stall_s: float = STALL_S,
         on_idle: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = loop
@@ -132,6 +134,7 @@ class Pump:
         self.stdin = stdin
         self._terminal = terminal
         self._stdin_once = stdin_once
+        self._stall_s = stall_s
         self._stdin_pending: deque[memoryview] = deque()
         self._stdin_closing = False
         self._log = log
@@ -147,7 +150,10 @@ class Pump:
 
     def _watch_source(self, fd: int) -> None:
         self._paused.discard(fd)
-        self._loop.watch(fd, select.EPOLLIN, self._readable)
+        if fd == self.stdin and self._stdin_pending:
+            self._watch_stdin()
+        else:
+            self._loop.watch(fd, select.EPOLLIN, self._readable)
 
     def _readable(self, fd: int, _events: int) -> None:
         if fd in self._sources and fd not in self._paused:
@@ -184,8 +190,8 @@ class Pump:
         idle = not client.pending
         try:
             client.send(data)
-        except OSError as error:
-            self._lost(client, error)
+        except OSError:
+            self.remove(client, "gone")
             return
         if idle and client.pending:
             self._watch_client(client)
@@ -197,10 +203,9 @@ class Pump:
         if full:
             for fd in self._sources:
                 if fd not in self._paused:
-                    self._paused.add(fd)
-                    self._loop.unwatch(fd)
+                    self._pause_source(fd)
             if len(self.clients) > 1:
-                self._loop.call_at(min(client.progress for client in full) + STALL_S, self._drop_stalled)
+                self._loop.call_at(min(client.progress for client in full) + self._stall_s, self._drop_stalled)
         elif not self._ended:
             for fd in list(self._paused):
                 self._watch_source(fd)
@@ -211,9 +216,16 @@ class Pump:
             return
         now = monotonic()
         for client in list(self.clients.values()):
-            if client.pending_bytes >= LIMIT and now - client.progress >= STALL_S and len(self.clients) > 1:
+            if client.pending_bytes >= LIMIT and now - client.progress >= self._stall_s and len(self.clients) > 1:
                 self.remove(client, "stalled")
         self._throttle()
+
+    def _pause_source(self, fd: int) -> None:
+        self._paused.add(fd)
+        if fd == self.stdin and self._stdin_pending:
+            self._watch_stdin()  # a terminal still takes its input
+        else:
+            self._loop.unwatch(fd)
 
     def _close_source(self, fd: int) -> None:
         del self._sources[fd]
@@ -253,13 +265,13 @@ class Pump:
         try:
             if client.pending and events & (select.EPOLLOUT | select.EPOLLERR | select.EPOLLHUP):
                 client.flush()
-            if client.stdin and events & (_IN | select.EPOLLHUP):
+            if client.stdin and events & (_IN | select.EPOLLHUP | select.EPOLLERR):
                 self._read_client(client)
             elif not client.stdin and events & (select.EPOLLHUP | select.EPOLLERR):
                 self.remove(client, "gone")
                 return
-        except OSError as error:
-            self._lost(client, error)
+        except OSError:
+            self.remove(client, "gone")
             return
         if fd not in self.clients:
             return
@@ -268,11 +280,6 @@ class Pump:
             return
         self._watch_client(client)
         self._throttle()
-
-    def _lost(self, client: Client, error: OSError) -> None:
-        if error.errno not in _GONE:
-            raise error
-        self.remove(client, "gone")
 
     def remove(self, client: Client, reason: str) -> None:
         """End a client's connection: flush was done, so shut down, drain what it sent, close (a reset loses bytes)."""
@@ -370,7 +377,10 @@ class Pump:
         self._unwatch_stdin(fd)
         if self._stdin_closing:
             self._close_stdin()
-        for client in list(self.clients.values()):
+        self._watch_typists()
+
+    def _watch_typists(self) -> None:
+        for client in self.clients.values():
             if client.stdin:
                 self._watch_client(client)
 
@@ -382,9 +392,12 @@ class Pump:
 
     def _stdin_failed(self, error: OSError) -> None:
         """The program has closed its input: the bytes have nowhere to go, and the client learns by its own EPIPE."""
-        if error.errno not in _GONE:
+        if error.errno not in _STDIN_GONE:
             raise error
         self._stdin_pending.clear()
+        if self._terminal and self.stdin is not None:
+            self._unwatch_stdin(self.stdin)
+            self._watch_typists()
         self._close_stdin()
 
     def _close_stdin(self) -> None:
@@ -396,17 +409,19 @@ class Pump:
         self._loop.unwatch(self.stdin)
         os.close(self.stdin)
         self.stdin = None
-        for client in self.clients.values():
-            if client.stdin:
-                self._watch_client(client)
+        self._watch_typists()
 
     # -- the end ------------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """The process has ended: take what is left in its pipes, within the clients' buffers, then let them go."""
+        """The process has ended: take what is left in its pipes, then let its clients go.
+
+        No more than that: an exec'd program may leave children behind that go on writing to its pipes for ever.
+        """
         for fd in list(self._sources):
-            while fd in self._sources and self._read(fd):
-                pass
+            for _ in range(LAST_READS):
+                if fd not in self._sources or not self._read(fd):
+                    break
             if fd in self._sources:
                 self._close_source(fd)
         self._ended = True
@@ -426,12 +441,13 @@ class Pump:
 
 
 def hang_up(fd: int) -> None:
-    """Close our direction of a socket and take what the peer still sent: closing with unread input resets it."""
+    """Shut a socket down and take what the peer still sent: closing with unread input resets it."""
     connection = socket.socket(fileno=os.dup(fd))
     try:
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(CHUNK):
-            pass
+        connection.shutdown(socket.SHUT_RDWR)
+        for _ in range(LAST_READS):  # over TCP a peer can send faster than we throw away
+            if not connection.recv(CHUNK):
+                break
     except OSError:
         pass
     finally:

@@ -114,7 +114,8 @@ class Shim:
         self._on_death = on_death
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._events: asyncio.Queue[tuple[dict[str, Any], list[int]]] = asyncio.Queue()
-        self._number = 0
+        # Unique beyond this connection: a shim tells every daemon's connection which client has gone.
+        self._number = int.from_bytes(os.urandom(6), "big")
         self._clients: dict[int, asyncio.Future[str]] = {}
         self._execs: dict[str, asyncio.Future[int]] = {}
         channel.sock.setblocking(False)

@@ -216,7 +216,7 @@ async def test_ctrl_c_on_the_terminal_interrupts_the_foreground_process(house: H
     running = await house.start(["sh", "-c", "sh -c 'echo up; sleep 100'; echo status $?"], tty=True, open_stdin=True)
     await running.client.line_with(b"up")
     await running.client.send(b"\x03")
-    assert b"status 130" in (await running.finish()).out
+    assert (await running.finish()).code == 130  # busybox ends itself the way its child ended
 
 
 async def test_detach_keys_leave_the_container_running(house: House) -> None:
