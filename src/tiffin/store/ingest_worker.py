@@ -19,7 +19,7 @@ import socket
 
 from tiffin.store import worker_jail
 from tiffin.store.decompress import Source, decompressed
-from tiffin.store.workers import Control, _report
+from tiffin.store.workers import Control, report
 from tiffin.wire.tar.layout import HARD_LINK, REGULAR, SYMLINK, Entry, TarError
 from tiffin.wire.tar.reader import END_OF_ARCHIVE, END_OF_ENTRY, NEED_DATA, Hole, Reader
 
@@ -140,7 +140,7 @@ def ingest_main(message: dict[str, Any], fds: list[int]) -> None:
         return {"compression": compression, "members": splitter.members}
 
     line.setblocking(True)
-    _report(control, work)
+    report(control, work)
 
 
 def inflate_main(message: dict[str, Any], fds: list[int]) -> None:
@@ -162,4 +162,4 @@ def inflate_main(message: dict[str, Any], fds: list[int]) -> None:
                 view = view[os.write(target, view) :]
         return {"size": size}
 
-    _report(control, work)
+    report(control, work)

@@ -92,7 +92,7 @@ def unpack_main(message: dict[str, Any], fds: list[int]) -> None:
         finally:
             unpacker.close()
 
-    _report(control, work)
+    report(control, work)
 
 
 def unpack_stream(unpacker: Unpacker, stream_fd: int, ratio: int, progress: Callable[[int], None]) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def pack_main(message: dict[str, Any], fds: list[int]) -> None:
         root_fd = worker_jail.enter(directory_fd, (control_fd, stream_fd), worker_jail.PACK_CAPABILITIES)
         return pack_stream(root_fd, stream_fd, message.get("changes", False), control.progress)
 
-    _report(control, work)
+    report(control, work)
 
 
 def pack_stream(root_fd: int, stream_fd: int, changes: bool, progress: Callable[[int], None]) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def pack_stream(root_fd: int, stream_fd: int, changes: bool, progress: Callable[
     }
 
 
-def _report(control: Control, work: Callable[[], dict[str, Any]]) -> None:
+def report(control: Control, work: Callable[[], dict[str, Any]]) -> None:
     """Do the work and say how it went. No exception leaves: a printed traceback would open source files by name, and
     the names now lead into a foreign tree."""
     try:

@@ -36,11 +36,11 @@ _NANOSECONDS: Final = 1_000_000_000
 def header(entry: Entry) -> bytes:
     """Everything that comes before the member's data."""
     records: list[tuple[bytes, bytes]] = []
-    prefix, name = b"", entry.name
+    prefix, name = b"", _text(entry.name, "name")
     if len(name) > 100 or not name.isascii():
         split = _split(name) if name.isascii() else None
         if split is None:
-            records.append((b"path", _text(name, "name")))
+            records.append((b"path", name))
             name = name.decode("ascii", "replace").replace("\ufffd", "_").encode()[:100]
         else:
             prefix, name = split
