@@ -155,6 +155,11 @@ class Execs:
             if entry := self._execs.get(id):
                 self._ended(entry, 137)
 
+    def told(self, event: dict[str, Any]) -> None:
+        """An end, within the step in which the shim's packet came: who sees the stream's end may ask for the code."""
+        if event["event"] == "exec-exit" and (entry := self._execs.get(event["exec_id"])):
+            self._ended(entry, event["code"])
+
     def removed(self, container: Container) -> None:
         for id, entry in list(self._execs.items()):
             if entry.container is container:
@@ -202,7 +207,8 @@ class Execs:
         except Exception as failure:
             self._ended(entry, int(getattr(failure, "exit_code", 126)))
             raise
-        entry.handle, entry.pid = handle, handle.pid
+        if entry.code is None:
+            entry.handle, entry.pid = handle, handle.pid
         task = asyncio.create_task(self._watch(entry, handle))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

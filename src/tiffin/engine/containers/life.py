@@ -51,6 +51,7 @@ class Life:
         self._tasks: set[asyncio.Task[None]] = set()
         self.after_exit: AfterExit | None = None
         self.on_gone: Callable[[Container], None] | None = None
+        self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
 
     # -- start ------------------------------------------------------------------------------------------------------
 
@@ -132,6 +133,7 @@ class Life:
     def running(self, container: Container, shim: Shim) -> None:
         """A shim is there, new or adopted: watch it."""
         container.shim = shim
+        shim.on_event = self.on_event
         container.ended = asyncio.get_running_loop().create_future()
         self._later(self._watch(container, shim))
 

@@ -45,7 +45,9 @@ class ExecHandle(Protocol):
 
 
 class Shim(Protocol):
-    """One running container."""
+    """One running container. `on_event` is called with each of the shim's events as it comes."""
+
+    on_event: Callable[[dict[str, Any]], None]
 
     @property
     def id(self) -> str: ...

@@ -77,6 +77,7 @@ class Containers:
         self._recovery = Recovery(settings, self.table, records, supervisor, networks, self._life, make_endpoint)
         self._life.after_exit = self._after_exit
         self._life.on_gone = self.execs.gone
+        self._life.on_event = self.execs.told
         self._remover.on_removed = self.execs.removed
         self._remover.settle = supervisor.settle
 

@@ -12,7 +12,7 @@ import re
 
 from tiffin.engine.containers import limits, signals
 from tiffin.engine.containers.settings import Settings
-from tiffin.errors import InvalidParameter
+from tiffin.errors import InvalidParameter, NotImplementedHere
 from tiffin.spec import capabilities
 from tiffin.spec.container import ContainerConfig, HealthConfig, HostConfig, RestartPolicy, as_list
 
@@ -43,7 +43,18 @@ def check(config: ContainerConfig, host: HostConfig, settings: Settings) -> list
         raise InvalidParameter(f"unknown or invalid runtime name: {host.runtime}")
     if host.storage_opt:
         raise InvalidParameter("--storage-opt is supported only for overlay over xfs with 'pquota' mount option")
+    _say_what_is_missing(config, host, warnings)
     return warnings
+
+
+def _say_what_is_missing(config: ContainerConfig, host: HostConfig, warnings: list[str]) -> None:
+    """What this version takes and keeps but does not carry out is said at once, never dropped in silence."""
+    if any((host.port_bindings or {}).values()) and host.network_mode not in ("host", "none"):
+        raise NotImplementedHere("publishing ports (-p) is not available in this version: use --network host")
+    if host.restart_policy.name not in ("", "no"):
+        warnings.append("Restart policies are recorded, but not carried out in this version.")
+    if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
+        warnings.append("Health checks are recorded, but not carried out in this version.")
 
 
 def _check_config(config: ContainerConfig) -> None:

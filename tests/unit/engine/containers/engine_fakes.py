@@ -105,6 +105,9 @@ class FakeSupervisor:
         shim = self.shims.get(id)
         return shim if shim and not shim.exited.done() else None
 
+    async def settle(self, id: str) -> None:
+        pass
+
     def lost(self, id: str) -> str:
         return self.lost_reason
 
@@ -149,6 +152,8 @@ class Endpoint:
 
 
 class FakeBridge:
+    gateway = "172.17.0.1"
+
     def __init__(self) -> None:
         self.live: dict[str, Endpoint] = {}
         self.number = 1
