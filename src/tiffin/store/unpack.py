@@ -170,6 +170,7 @@ class Unpacker:
         path = clean(entry.name)
         directory, _, name = path.rpartition(b"/")
         if self._layer and WHITEOUT in path and self._is_mark(directory, name):
+            self.size -= entry.size  # what a mark contains is not stored
             return
         if not name:
             if entry.type != DIRECTORY:
