@@ -19,7 +19,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import Any, TypeVar
 
 MARK = "TIFFIN_TEST_HOUSE"  # in the environment of the daemon and of all that it starts
@@ -237,6 +237,11 @@ class DaemonHouse:
     def import_busybox(self, archive: str, name: str = "busybox") -> str:
         """Make the image that tests run; its id."""
         return self.ok("import", "-c", 'CMD ["sh"]', archive, name)
+
+    def events(self, name: str) -> list[str]:
+        """The actions of all events of a container, so far."""
+        filters = ("--filter", f"container={name}", "--format", "{{.Action}}")
+        return self.ok("events", "--since", "1h", "--until", f"{time():.6f}", *filters).splitlines()
 
     def state(self, container: str) -> dict[str, Any]:
         """`.State` of a container."""

@@ -52,6 +52,11 @@ class TerminalSession:
         before, _, self.seen = self.seen.partition(text)
         return before + text
 
+    def came(self, text: bytes, seconds: float = 0.2) -> bool:
+        """Whether `text` has come, or comes soon."""
+        self._read(monotonic() + seconds)
+        return text in self.seen
+
     def _read(self, deadline: float) -> bool:
         if not select.select([self.master], [], [], max(0.0, deadline - monotonic()))[0]:
             return False

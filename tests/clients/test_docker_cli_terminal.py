@@ -39,16 +39,20 @@ def test_a_program_has_a_terminal_of_the_clients_size(session: Open) -> None:
 def test_a_resized_window_is_resized_inside(session: Open) -> None:
     shell = session("run", "-it", "--rm", "busybox", "sh")
     shell.expect(b"/ # ")
-    shell.resize(50, 132)
     shell.typed(b"until stty size | grep 132; do :; done; echo do''ne\n")
-    shell.expect(b"50 132\r\n")
+
+    def resized() -> bool:  # the docker CLI listens for SIGWINCH only some time after the program's first output
+        shell.resize(50, 132)
+        return shell.came(b"50 132\r\n")
+
+    until(resized, what="the new size inside")
     shell.expect(b"done\r\n")
     shell.typed(b"exit\n")
     assert shell.wait() == 0
 
 
 def test_ctrl_c_interrupts_the_foreground_program(session: Open) -> None:
-    shell = session("run", "-it", "--rm", "busybox", "sh", "-c", "trap 'exit 130' INT; echo ready; sleep 1000")
+    shell = session("run", "-it", "--rm", "busybox", "sh", "-c", "trap 'exit 130' INT; echo ready; while :; do sleep 0.05; done")
     shell.expect(b"ready")
     shell.typed(CTRL_C)
     assert shell.wait() == 130
@@ -74,7 +78,8 @@ def test_detach_keys_leave_the_container_running_and_attach_comes_back(house: Da
     assert shell.wait() == 0
     assert house.state("left")["Running"]
     again = session("attach", "left")
-    until(lambda: again.typed(b"\n") or again._read(0.2) or b"# " in again.seen, what="a prompt")
+    again.typed(b"\n")
+    again.expect(b"# ")
     again.typed(b"echo back $((40 + 2))\n")
     again.expect(b"back 42\r\n")
     again.typed(b"exit 6\n")
