@@ -30,6 +30,8 @@ from tiffin.spawn.client import Spawner
 log = logging.getLogger(__name__)
 
 SHIM_DIED = "shim died"
+CONNECT_S = 2.0
+ADOPT_S = 10.0  # a shim that is starting an exec answers nobody meanwhile
 Connect = Callable[[int, int], Awaitable[None]]
 
 
@@ -45,6 +47,10 @@ class StartError(LaunchError):
     def exit_code(self) -> int:
         """What `docker run` ends with."""
         return self.code
+
+
+class _NeverHeard(StartError):
+    """Not one word came from the shim."""
 
 
 class Attachment(Protocol):
@@ -185,7 +191,7 @@ class Shim:
             if not client.done():
                 client.set_result("gone")
         self._answers.clear()
-        self._events.put_nowait(({"event": "failed", "message": "the shim died during the start", "code": 125}, []))
+        self._events.put_nowait(({"event": "lost"}, []))
         if not self.gone.done():
             self.gone.set_result(None)
             self.on_gone()
@@ -208,14 +214,20 @@ class Shim:
     # -- start and adoption -------------------------------------------------------------------------------------
 
     async def _started(self, connect: Connect | None) -> None:
+        failure: type[StartError] = _NeverHeard
         while True:
             message, fds = await self._events.get()
             event = message["event"]
+            if event == "lost":
+                raise failure("the shim died during the start", FAILED)
+            failure = StartError  # from its first word on a program may have run: no second try
             if event == "failed":
                 raise StartError(message["message"], message["code"])
             if event == "started":
                 self._take_state(message)
                 return
+            if not fds:
+                continue
             try:
                 await self._connect(connect, fds)
             finally:
@@ -262,6 +274,10 @@ class Shim:
         self._clients[self._number] = future
         return self._number, future
 
+    def _announce(self, attachment: Attachment) -> dict[str, Any]:
+        """The document of a client that goes along with a start."""
+        return attachment_document(attachment, self._client()[0])
+
     async def attach(
         self, fd: int, tail: bytes, *, stdin: bool, stdout: bool, stderr: bool, detach_keys: bytes, multiplexed: bool
     ) -> asyncio.Future[str]:
@@ -276,7 +292,11 @@ class Shim:
             "multiplexed": multiplexed,
             "detach_keys": detach_keys.hex(),
         }
-        await self._ask("attach", [fd], **options)
+        try:
+            await self._ask("attach", [fd], **options)
+        except BaseException:
+            self._clients.pop(client, None)
+            raise
         return future
 
     async def exec(self, exec_id: str, process: dict[str, Any], attachment: Attachment | None) -> ExecHandle:
@@ -284,6 +304,7 @@ class Shim:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._execs[exec_id] = future
         fds: list[int] = []
+        client = 0
         if attachment is not None:
             client, _ = self._client()
             process = {**process, "attachment": attachment_document(attachment, client)}
@@ -292,6 +313,7 @@ class Shim:
             answer = await self._ask("exec", fds, exec_id=exec_id, **process)
         except BaseException:
             self._execs.pop(exec_id, None)
+            self._clients.pop(client, None)
             raise
         return ExecHandle(answer["pid"], future)
 
@@ -324,6 +346,9 @@ class Shim:
         if self._channel.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._channel.close()
+        while not self._events.empty():
+            for fd in self._events.get_nowait()[1]:
+                os.close(fd)
 
 
 class Supervisor:
@@ -342,30 +367,33 @@ class Supervisor:
     async def start(
         self, request: dict[str, Any], *, connect: Connect | None, attachments: Sequence[Attachment]
     ) -> Shim:
-        """Start a container; raises StartError, and then nothing of it is left."""
+        """Start a container; raises StartError, and then nothing of it is left.
+
+        A request that a dying spawner took with it is made again, once: nothing has run of it.
+        """
+        await self.settle(request["id"])
+        # The last run's shim may still be on its way out: the run directory is no longer its to remove.
+        self._shims.pop(request["id"], None)
+        try:
+            shim = await self._attempt(request, connect, attachments)
+        except _NeverHeard:
+            log.warning("container %s: the request was lost with the spawner; asking again", request["id"])
+            shim = await self._attempt(request, connect, attachments)
+        self._keep(shim)
+        return shim
+
+    async def _attempt(
+        self, request: dict[str, Any], connect: Connect | None, attachments: Sequence[Attachment]
+    ) -> Shim:
         id = request["id"]
-        await self.settle(id)
         run_dir = self.run_dir(id)
         self._make_run_dir(run_dir)
         with open(f"{run_dir}/config.json", "w", encoding="utf-8") as file:
             json.dump(request["spec"], file)
         ours, theirs = pair()
         shim = Shim(id, ours, lambda: self._shim_died(id))
-        documents = []
-        for attachment in attachments:
-            client, _ = shim._client()
-            documents.append(attachment_document(attachment, client))
         linux = request["spec"]["linux"]
-        # The spec itself stays on disk for init, and the group is made here: a shim keeps every page it touches.
-        message = {
-            **{key: value for key, value in request.items() if key != "spec"},
-            "cgroup_path": linux["cgroupsPath"],
-            "namespaces": linux.get("namespaces") or [],
-            "args": request["spec"]["process"]["args"],
-            "run_dir": run_dir,
-            "connect": connect is not None,
-            "attachments": documents,
-        }
+        message = self._message(request, connect is not None, [shim._announce(each) for each in attachments])
         fds = [theirs.fileno(), *(attachment.fd for attachment in attachments)]
         try:
             try:
@@ -383,8 +411,21 @@ class Supervisor:
             raise
         facts = {"path": linux["cgroupsPath"]}
         shim.trace.insert(0, {"step": "make the cgroup", "who": "runtime", "duration_us": made_us, "facts": facts})
-        self._keep(shim)
         return shim
+
+    def _message(self, request: dict[str, Any], connect: bool, attachments: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the shim gets. The spec itself stays on disk for init, and the group is made here: a shim keeps every
+        page it touches."""
+        linux = request["spec"]["linux"]
+        return {
+            **{key: value for key, value in request.items() if key != "spec"},
+            "cgroup_path": linux["cgroupsPath"],
+            "namespaces": linux.get("namespaces") or [],
+            "args": request["spec"]["process"]["args"],
+            "run_dir": self.run_dir(request["id"]),
+            "connect": connect,
+            "attachments": attachments,
+        }
 
     def _keep(self, shim: Shim) -> None:
         """The run directory goes when the shim goes, unless the container was started again meanwhile."""
@@ -403,7 +444,7 @@ class Supervisor:
         """Wait until a container that has ended holds no mount and no cgroup; its shim may still serve slow readers."""
         shim = self._shims.get(id)
         if shim is not None:
-            await shim.cleaned
+            await asyncio.shield(shim.cleaned)
 
     def _make_run_dir(self, run_dir: str) -> None:
         try:
@@ -420,6 +461,7 @@ class Supervisor:
         except FileNotFoundError:
             return None
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        connection.settimeout(CONNECT_S)  # a shim that accepts nothing must not hold up the daemon
         try:
             connection.connect(f"/proc/self/fd/{directory}/shim.sock")
         except OSError:
@@ -429,7 +471,7 @@ class Supervisor:
             os.close(directory)
         shim = Shim(id, Channel(connection), lambda: self._shim_died(id))
         try:
-            await asyncio.wait_for(shim._resume(), 5)
+            await asyncio.wait_for(shim._resume(), ADOPT_S)
         except (StartError, TimeoutError):
             shim.close()
             return None

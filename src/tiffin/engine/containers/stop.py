@@ -121,14 +121,14 @@ class Stopper:
             return
         try:
             await shim.signal(number)
-        except Exception:
-            if await self._gone(container, shim, ENDING_SECONDS):
-                return
-            raise
-        self._events.publish("container", "kill", container.id, {**container.attributes(), "signal": str(number)})
-        if container.status is Status.PAUSED and number != signal.SIGSTOP:
-            # Docker lets a stopped or killed paused container run, so that the signal arrives.
-            await self._thaw(container, shim)
+            killed = {**container.attributes(), "signal": str(number)}
+            self._events.publish("container", "kill", container.id, killed)
+            if container.status is Status.PAUSED and number != signal.SIGSTOP:
+                # Docker lets a stopped or killed paused container run, so that the signal arrives.
+                await self._thaw(container, shim)
+        except Exception:  # it may end at any moment, by this signal too
+            if not await self._gone(container, shim, ENDING_SECONDS):
+                raise
 
     async def _gone(self, container: Container, shim: Shim, seconds: float | None) -> bool:
         """Whether this run has ended within that time (and the engine has noticed)."""

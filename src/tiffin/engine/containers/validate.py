@@ -36,8 +36,8 @@ def check(config: ContainerConfig, host: HostConfig, settings: Settings) -> list
     _check_network(config, host, warnings)
     limits.check(host, settings, warnings)
     _check_log(host, settings)
-    host.cap_add = capabilities.normalize(as_list(host.cap_add)) if host.cap_add else None
-    host.cap_drop = capabilities.normalize(as_list(host.cap_drop)) if host.cap_drop else None
+    host.cap_add = _capabilities("CapAdd", as_list(host.cap_add)) if host.cap_add else None
+    host.cap_drop = _capabilities("CapDrop", as_list(host.cap_drop)) if host.cap_drop else None
     host.runtime = host.runtime or settings.default_runtime
     if host.runtime not in settings.runtimes:
         raise InvalidParameter(f"unknown or invalid runtime name: {host.runtime}")
@@ -55,6 +55,13 @@ def _say_what_is_missing(config: ContainerConfig, host: HostConfig, warnings: li
         warnings.append("Restart policies are recorded, but not carried out in this version.")
     if config.healthcheck is not None and config.healthcheck.test not in (None, [], ["NONE"]):
         warnings.append("Health checks are recorded, but not carried out in this version.")
+
+
+def _capabilities(field: str, names: list[str]) -> list[str]:
+    try:
+        return capabilities.normalize(names)
+    except InvalidParameter as error:
+        raise InvalidParameter(f"invalid {field}: {error.message}") from None
 
 
 def _check_config(config: ContainerConfig) -> None:

@@ -14,7 +14,6 @@ from tiffin.engine.containers.ports import SeccompResolver
 from tiffin.engine.containers.record import Record
 from tiffin.engine.containers.settings import Settings
 from tiffin.errors import SystemFailure
-from tiffin.spec.capabilities import known
 from tiffin.spec.container import ExecConfig
 
 _UNPRIVILEGED = {"net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647"}
@@ -122,7 +121,7 @@ class SpecBuilder:
         privileged = asked.privileged or host.privileged
         caps = security.capability_names(host)
         if asked.privileged:
-            caps = known(security.last_capability())
+            caps = list(security.available())
         document = process.exec_process(
             record,
             asked,

@@ -59,13 +59,16 @@ def parse(options: list[str] | None) -> Security:
 
 
 def capability_names(host: HostConfig) -> list[str]:
-    return capabilities.apply_caps(as_list(host.cap_add), as_list(host.cap_drop), host.privileged, last_capability())
+    names = capabilities.apply_caps(as_list(host.cap_add), as_list(host.cap_drop), host.privileged)
+    return [name for name in names if name in available()]
 
 
 @functools.cache
-def last_capability() -> int:
-    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
-        return int(file.read())
+def available() -> tuple[str, ...]:
+    """What there is to give: the daemon's own, which in a container or on some hosts is not all that the kernel has."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        mask = next(int(line.split()[1], 16) for line in file if line.startswith("CapPrm:"))
+    return tuple(name for name in capabilities.NAMES if mask >> capabilities.NUMBERS[name] & 1)
 
 
 def apparmor_profile(host: HostConfig, security: Security, settings: Settings) -> str:
