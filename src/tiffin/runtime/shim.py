@@ -177,7 +177,7 @@ class Shim:
         self._trace.append({"step": step, "who": "shim", "duration_us": duration, "facts": facts})
 
     def _on_born(self, pid: int, born: dict[str, str], fds: list[int]) -> None:
-        if fds and self._starter is not None:
+        if self._starter is not None:  # also without descriptors: from this word on the program may run
             self._starter.send({"event": "born", "pid": pid, "namespaces": born}, fds)
 
     def _wait_for_go(self) -> None:

@@ -12,6 +12,7 @@ from tiffin.spawn import interpreter
 from tiffin.spawn.channel import Channel, pair
 
 log = logging.getLogger(__name__)
+RESTARTS = 5  # spawners that one request may see die
 
 
 class Spawner:
@@ -46,21 +47,26 @@ class Spawner:
 
     async def spawn(self, entry: str, message: dict[str, Any], fds: Sequence[int]) -> None:
         """Fork a child that runs `entry` with this message and these descriptors (which stay the caller's)."""
-        for _ in range(50):
+        for _ in range(RESTARTS):
             async with self._starting:
                 if self._channel is None:
                     await self.start()
             channel = self._channel
-            if channel is None:
-                continue
+            if channel is not None and await self._send(channel, entry, message, fds):
+                return
+        raise OSError("the spawner does not take requests")
+
+    async def _send(self, channel: Channel, entry: str, message: dict[str, Any], fds: Sequence[int]) -> bool:
+        """Whether the request is in the socket; False when the spawner died meanwhile."""
+        while channel is self._channel:
             try:
                 channel.send(message, fds, entry.encode() + b"\n")
-                return
+                return True
             except BlockingIOError:
                 await asyncio.sleep(0.002)  # the socket's queue is full: many starts at once
             except (BrokenPipeError, ConnectionResetError):
                 self._gone(channel)
-        raise OSError("the spawner does not take requests")
+        return False
 
     def _readable(self, channel: Channel) -> None:
         while True:
@@ -89,13 +95,8 @@ class Spawner:
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(OSError("the spawner died while starting"))
         log.warning("spawner %d has died; the next start brings another", self.pid)
-        self._reap()
-
-    def _reap(self) -> None:
-        try:
-            os.waitpid(self.pid, os.WNOHANG)
-        except ChildProcessError:
-            pass
+        # Its socket closes before it can be waited for.
+        asyncio.get_running_loop().run_in_executor(None, wait_for, self.pid)
 
     async def stop(self) -> None:
         """Let the spawner end; its children live on."""
@@ -103,10 +104,12 @@ class Spawner:
         if channel is not None:
             asyncio.get_running_loop().remove_reader(channel.fileno())
             channel.close()
-            await asyncio.to_thread(self._wait)
+            await asyncio.to_thread(wait_for, self.pid)
 
-    def _wait(self) -> None:
-        try:
-            os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            pass
+
+def wait_for(pid: int) -> None:
+    """Take the status of a child that is about to end."""
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass

@@ -115,7 +115,12 @@ class Spawner:
         # with a private copy of the page.
         name, _, packet = raw.partition(b"\n")
         entry = self._entries[name.decode()]
-        if os.fork() == 0:
+        try:
+            pid = os.fork()
+        except OSError:  # no more processes: who asked learns by the end of its descriptors
+            traceback.print_exc()
+            pid = -1
+        if pid == 0:
             self._channel.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
