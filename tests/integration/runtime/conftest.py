@@ -31,9 +31,9 @@ def house(the_house: House, runner: asyncio.Runner) -> Iterator[House]:
     descriptors = len(os.listdir("/proc/self/fd"))
     yield the_house
     left = runner.run(the_house.settle())
+    runner.run(the_house.close_peers())
     if left:
         runner.run(the_house.end_all())
-    runner.run(the_house.close_peers())
     assert left == []
     assert len(os.listdir("/proc/self/fd")) <= descriptors, "descriptors of the daemon's side are left open"
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from tiffin.runtime.cgroup import delegate
 from tiffin.runtime.cgroup.group import Cgroup
 from tiffin.runtime.cgroup.layout import discover
+from tiffin.runtime.program import LaunchError
 from tiffin.runtime.supervisor import ExecHandle, Exit, Shim, Supervisor
 from tiffin.spawn.client import Spawner
 from tiffin.spec.capabilities import DEFAULT
@@ -337,11 +338,19 @@ class House:
 
     async def end_all(self) -> None:
         """A test failed half way: end what it left behind."""
-        for shim in list(self.supervisor._shims.values()):
-            await shim.signal(9)
-            await soon(shim.gone)
+        for id in os.listdir(self.exec_root):
+            shim = self.supervisor._shims.get(id) or await self.supervisor.adopt(id)
+            if shim is None:
+                self.supervisor.lost(id)
+                continue
+            try:
+                await shim.signal(9)
+                await soon(shim.gone)
+            except LaunchError:
+                pass
 
     async def close_peers(self) -> None:
+        """What a failed test still holds."""
         for peer in self.peers:
             peer.close()
         self.peers.clear()

@@ -129,7 +129,8 @@ async def test_the_environment_is_exactly_what_was_asked(house: House) -> None:
 
 async def test_host_name_processes_and_namespaces_are_its_own(house: House) -> None:
     script = (
-        "hostname; echo $$; ls /proc | grep -c '^[0-9]'; for n in pid net uts ipc mnt; do readlink /proc/self/ns/$n; done"
+        "hostname; echo $$; ls /proc | grep -c '^[0-9]'; "
+        "for n in pid net uts ipc mnt; do readlink /proc/self/ns/$n; done"
     )
     result = await house.sh(script)
     name, pid, processes, *links = result.out.decode().split()
