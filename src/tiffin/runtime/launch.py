@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
     from tiffin.spawn.channel import Channel
 
+# Entering takes 3 ms. A container can hold it up (no memory for it, a file system of its own that does not answer), and
+# its shim does nothing else meanwhile.
+ENTER_S = 10.0
+
 NAMESPACES = {"network": CLONE_NEWNET, "ipc": CLONE_NEWIPC, "uts": CLONE_NEWUTS, "pid": CLONE_NEWPID}
 
 
@@ -172,12 +176,13 @@ def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
     """Start another program in a running container (exec)."""
     process = request["process"]
     terminal = bool(process.get("terminal"))
-    stdio = Stdio() if terminal else Stdio.pipes(bool(request.get("open_stdin")))
-    ours, theirs = pair()
     bpf = None
     if path := request.get("seccomp_path"):
         with open(path, "rb") as file:
             bpf = file.read()
+    stdio = Stdio() if terminal else Stdio.pipes(bool(request.get("open_stdin")))
+    ours, theirs = pair()
+    ours.sock.settimeout(ENTER_S)
     born_in = None
     try:
         born_in = cgroup.open_v2_dir()
@@ -202,11 +207,13 @@ def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
         if fds:
             stdio.set_terminal(fds[0])
         _go(ours)
-    except BaseException:
+    except BaseException as error:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(pidfd)
         stdio.close()
+        if isinstance(error, TimeoutError):
+            raise LaunchError(f"the process was not inside the container within {ENTER_S:g} s", FAILED) from None
         raise
     finally:
         ours.close()

@@ -28,6 +28,7 @@ from tiffin.runtime import launch, terminal
 from tiffin.runtime.bootid import boot_id, start_time
 from tiffin.runtime.cgroup.group import Cgroup
 from tiffin.runtime.cgroup.layout import Layout, discover
+from tiffin.runtime.controls import Controls
 from tiffin.runtime.jsonlog_writer import JsonLogWriter
 from tiffin.runtime.loop import Loop
 from tiffin.runtime.overlay import overlay
@@ -63,13 +64,10 @@ def main(message: dict[str, Any], fds: list[int]) -> None:
     try:
         shim.start(fds[1:])
     except LaunchError as error:
-        shim.undo()
-        control.send({"event": "failed", "message": f"{CREATE_FAILED}{error}", "code": error.code})
+        shim.give_up(control, f"{CREATE_FAILED}{error}", error.code)
         return
     except Exception as error:
-        shim.undo()
-        text = getattr(error, "message", None) or str(error)
-        control.send({"event": "failed", "message": text, "code": FAILED})
+        shim.give_up(control, getattr(error, "message", None) or str(error), FAILED)
         return
     shim.serve()
 
@@ -122,8 +120,8 @@ class Shim:
     def __init__(self, request: dict[str, Any], control: Channel) -> None:
         self._request = request
         self._loop = Loop()
-        self._starter: Channel | None = control
-        self._controls: dict[int, Channel] = {}
+        self._starter = control
+        self._controls = Controls(self._loop, self._answer)
         self._cgroup: Cgroup | None = None
         self._root_fd = -1
         self._trace: list[dict[str, Any]] = []
@@ -134,6 +132,8 @@ class Shim:
         self._execs: dict[str, Exec] = {}
         self._exit: dict[str, Any] | None = None
         self._stopping = False
+        self._frozen = False
+        self._reaps = not any(entry["type"] == "pid" for entry in request["namespaces"])
         self._stall_s = float(request.get("stall_s") or STALL_S)
 
     # -- start --------------------------------------------------------------------------------------------------
@@ -148,9 +148,11 @@ class Shim:
         rootfs = request["rootfs"]
         self._root_fd = overlay(rootfs["lower"], rootfs.get("upper"), rootfs.get("work"))
         self._step("overlay", begun, {"lower": rootfs["lower"], "upper": rootfs.get("upper")})
+        self._open_log()
+        self._listen()  # before the program runs: a daemon that starts meanwhile waits for the answer
         self._launched = launch.start(request, self._root_fd, self._cgroup, self._on_born, self._wait_for_go)
         self._trace += self._launched.trace
-        self._open_log()
+        self._controls.add(self._starter)
         stdio = self._launched.stdio
         self._pump = Pump(
             self._loop, stdio.sources, stdio.stdin,
@@ -160,9 +162,8 @@ class Shim:
         for number, fd in enumerate(attachments):
             self._attach(self._pump, fd, request["attachments"][number])
         self._loop.watch(self._launched.pidfd, select.EPOLLIN, self._init_exited)
-        self._listen()
         self._record_pid()
-        self._say(
+        self._controls.say(
             {
                 "event": "started",
                 "pid": self._launched.pid,
@@ -177,11 +178,11 @@ class Shim:
         self._trace.append({"step": step, "who": "shim", "duration_us": duration, "facts": facts})
 
     def _on_born(self, pid: int, born: dict[str, str], fds: list[int]) -> None:
-        if self._starter is not None:  # also without descriptors: from this word on the program may run
-            self._starter.send({"event": "born", "pid": pid, "namespaces": born}, fds)
+        # Also without descriptors: from this word on the program may run.
+        self._starter.send({"event": "born", "pid": pid, "namespaces": born}, fds)
 
     def _wait_for_go(self) -> None:
-        if not self._request.get("connect") or self._starter is None:
+        if not self._request.get("connect"):
             return
         received = self._starter.recv()
         if received is None:
@@ -222,13 +223,20 @@ class Shim:
         os.write(fd, text.encode())
         os.close(fd)
 
-    def undo(self) -> None:
-        """The start failed: leave nothing."""
+    def give_up(self, control: Channel, message: str, code: int) -> None:
+        """The start failed: leave nothing, and say why."""
         if self._cgroup is not None:
-            self._cgroup.kill()
-            self._cgroup.remove()
+            try:
+                self._cgroup.kill()
+                self._cgroup.remove()
+            except Exception as error:
+                complain(self._request["id"], error)
         if self._root_fd >= 0:
             os.close(self._root_fd)
+        try:
+            control.send({"event": "failed", "message": message, "code": code})
+        except OSError:
+            pass  # the daemon went away in the middle of the start
 
     # -- serving ------------------------------------------------------------------------------------------------
 
@@ -236,66 +244,28 @@ class Shim:
         """Serve until the container has ended and its last reader has what it should get."""
         wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         _signal.signal(_signal.SIGTERM, lambda _number, _frame: None)
+        if self._reaps:
+            _signal.signal(_signal.SIGCHLD, lambda _number, _frame: None)
         _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        self._loop.watch(wake_read, select.EPOLLIN, self._terminated)
-        starter = self._starter
-        if starter is not None:
-            self._add_control(starter)
+        self._loop.watch(wake_read, select.EPOLLIN, self._signalled)
         self._loop.run()
-
-    def _add_control(self, channel: Channel) -> None:
-        channel.sock.setblocking(False)
-        self._controls[channel.fileno()] = channel
-        self._loop.watch(channel.fileno(), select.EPOLLIN, self._command)
+        self._controls.say_the_rest()
 
     def _accept(self, _fd: int, _events: int) -> None:
         assert self._listener is not None
         try:
             connection, _ = self._listener._accept()  # type: ignore[attr-defined]
-        except BlockingIOError:
+        except OSError:  # gone again, or no descriptor is left for it: no reason to die
             return
-        self._add_control(Channel.from_fd(connection))
+        self._controls.add(Channel.from_fd(connection))
 
-    def _command(self, fd: int, _events: int) -> None:
-        channel = self._controls[fd]
+    def _answer(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any]:
         try:
-            received = channel.recv()
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            received = None
-        if received is None:
-            self._drop_control(fd)
-            return
-        message, fds = received
-        answer: dict[str, Any]
-        try:
-            answer = self._do(message, fds) or {}
+            return self._do(message, fds) or {}
         except LaunchError as error:
-            answer = {"failed": str(error), "code": error.code}
+            return {"failed": str(error), "code": error.code}
         except Exception as error:
-            answer = {"failed": getattr(error, "message", None) or str(error), "code": FAILED}
-        self._send(channel, {"re": message.get("id"), **answer})
-
-    def _drop_control(self, fd: int) -> None:
-        self._loop.unwatch(fd)
-        self._controls.pop(fd).close()
-
-    def _send(self, channel: Channel, message: dict[str, Any]) -> None:
-        try:
-            channel.sock.settimeout(5)  # a daemon that does not listen is slow, not gone; packets are small
-            channel.send(message)
-            channel.sock.setblocking(False)
-        except OSError:
-            if channel.fileno() in self._controls:
-                self._drop_control(channel.fileno())
-
-    def _say(self, message: dict[str, Any]) -> None:
-        """Tell every daemon that listens; none may be there (EPIPE is expected then)."""
-        channels = list(self._controls.values()) or ([self._starter] if self._starter is not None else [])
-        for channel in channels:
-            if channel.fileno() >= 0:
-                self._send(channel, message)
+            return {"failed": getattr(error, "message", None) or str(error), "code": FAILED}
 
     def _do(self, message: dict[str, Any], fds: list[int]) -> dict[str, Any] | None:
         operation = message["op"]
@@ -311,8 +281,10 @@ class Shim:
             self._signal(message["signal"], message.get("all", False))
         elif operation == "freeze":
             self._cgroup.freeze()
+            self._frozen = True
         elif operation == "thaw":
             self._cgroup.thaw()
+            self._frozen = False
         elif operation == "update":
             self._cgroup.update(message["resources"])
         elif operation == "stats":
@@ -340,7 +312,7 @@ class Shim:
         client_id = options.get("client")
 
         def on_gone(reason: str) -> None:
-            self._say({"event": "detached", "client": client_id, "reason": reason})
+            self._controls.say({"event": "detached", "client": client_id, "reason": reason})
 
         pump.add(Client(fd, options, on_gone))
 
@@ -356,10 +328,10 @@ class Shim:
         assert self._launched is not None
         assert self._cgroup is not None
         name: str = message["exec_id"]
-        if self._exit is not None:
+        if self._exit is not None or self._frozen:  # what enters a frozen group freezes, and we wait for it
             for fd in fds:
                 os.close(fd)
-            raise LaunchError("cannot exec in a stopped container", FAILED)
+            raise LaunchError(f"cannot exec in a {'paused' if self._frozen else 'stopped'} container", FAILED)
         try:
             launched = launch.enter(message, self._launched.pidfd, self._cgroup)
         except Exception as error:
@@ -417,10 +389,12 @@ class Shim:
         entry.finished = monotonic()
         if entry.pump is not None:
             # The code is told before the stream ends: a client asks for it as soon as it sees the end.
-            self._say({"event": "exec-exit", "exec_id": name, "code": entry.code})
+            self._controls.say({"event": "exec-exit", "exec_id": name, "code": entry.code})
             entry.pump.end()
             if not entry.pump.clients:
                 entry.pump = None
+        if self._reaps:
+            self._reap_strangers()
 
     def _init_exited(self, fd: int, _events: int) -> None:
         assert self._launched is not None
@@ -447,14 +421,18 @@ class Shim:
             pump.end()
             pump.on_idle = self._maybe_leave
         if self._log is not None and self._log.failed.bytes:
-            self._say({"event": "log-failed", "bytes": self._log.failed.bytes, "records": self._log.failed.records})
+            failed = self._log.failed
+            self._controls.say({"event": "log-failed", "bytes": failed.bytes, "records": failed.records})
         if self._root_fd >= 0:
             os.close(self._root_fd)
             self._root_fd = -1
         # What waits for the end need not wait for the clean-up; what comes after it (rm, a new start) does.
-        self._say({"event": "exit", **self._exit})
-        self._cgroup.remove()
-        self._say({"event": "cleaned"})
+        self._controls.say({"event": "exit", **self._exit})
+        try:
+            self._cgroup.remove()
+        except Exception as error:  # slow readers still have their bytes to get
+            complain(self._request["id"], error)
+        self._controls.say({"event": "cleaned"})
         self._maybe_leave()
         self._loop.call_at(monotonic() + DRAIN_S, self._loop.stop)
 
@@ -465,11 +443,28 @@ class Shim:
         if not any(pump is not None and pump.clients for pump in pumps):
             self._loop.stop()
 
-    def _terminated(self, fd: int, _events: int) -> None:
-        """SIGTERM: the host shuts down; stop the container as `docker stop` would."""
+    def _signalled(self, fd: int, _events: int) -> None:
         numbers = os.read(fd, 64)
-        if signal.SIGTERM not in numbers or self._stopping:
-            return
+        if signal.SIGCHLD in numbers:
+            self._reap_strangers()
+        if signal.SIGTERM in numbers and not self._stopping:
+            self._terminate()
+
+    def _reap_strangers(self) -> None:
+        """Without a pid namespace of its own a container's orphans come to us, its subreaper."""
+        assert self._launched is not None
+        ours = {entry.launched.pid for entry in self._execs.values() if entry.code is None} | {self._launched.pid}
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or ended.si_pid in ours:  # whose own callback goes on here
+                return
+            os.waitpid(ended.si_pid, 0)
+
+    def _terminate(self) -> None:
+        """SIGTERM: the host shuts down; stop the container as `docker stop` would."""
         self._stopping = True
         self._signal(int(self._request.get("stop_signal") or signal.SIGTERM), False)
         timeout = self._request.get("stop_timeout")
@@ -481,6 +476,11 @@ class Shim:
 def exit_code(status: int) -> int:
     """Docker's exit code of a wait status: 128+n for signal n."""
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def complain(id: str, error: Exception) -> None:
+    """A line in the daemon's log."""
+    os.write(2, f"container {id}: its cgroup cannot be removed: {getattr(error, 'message', None) or error}\n".encode())
 
 
 def record_exit(path: str, record: dict[str, Any]) -> None:
