@@ -30,6 +30,7 @@ from tiffin.spawn.client import Spawner
 log = logging.getLogger(__name__)
 
 SHIM_DIED = "shim died"
+ID_LENGTH = 64
 CONNECT_S = 2.0
 ADOPT_S = 10.0  # a shim that is starting an exec answers nobody meanwhile
 Connect = Callable[[int, int], Awaitable[None]]
@@ -514,6 +515,13 @@ class Supervisor:
             self._end_remains(id)
         self.clean(id)
         return SHIM_DIED if same_boot else ""
+
+    def sweep(self) -> None:
+        """After the adoptions: end and remove what belongs to nobody, such as a start that died with its daemon."""
+        for name in os.listdir(self._exec_root):
+            if len(name) == ID_LENGTH and name not in self._shims:
+                self._end_remains(name)
+                self.clean(name)
 
     def clean(self, id: str) -> None:
         """Remove the run directory of a container that has ended."""

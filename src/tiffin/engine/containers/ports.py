@@ -101,6 +101,9 @@ class Supervisor(Protocol):
     def lost(self, id: str) -> str:
         """Ends what a dead shim left; "shim died" in this boot, "" when the machine was booted since."""
 
+    def sweep(self) -> None:
+        """Ends and removes what is there of containers that were neither adopted nor started."""
+
     def clean(self, id: str) -> None:
         """Removes the run directory of a container that has ended."""
 

@@ -5,6 +5,7 @@
     it ran, and there is neither        → 137 "shim died"; 255 when the machine was booted since
     --rm and ended                      → removed
     a directory without a record        → deleted
+    a run directory without a shim      → what is left of its container is ended
 
 Restart policies are decided by the caller, with what `recover` returns.
 """
@@ -23,7 +24,7 @@ from tiffin.engine.containers import naming
 from tiffin.engine.containers.container import Container
 from tiffin.engine.containers.life import Life
 from tiffin.engine.containers.networks import Networks
-from tiffin.engine.containers.ports import Records, Supervisor
+from tiffin.engine.containers.ports import Records, Shim, Supervisor
 from tiffin.engine.containers.record import from_document
 from tiffin.engine.containers.removal import remove_trees
 from tiffin.engine.containers.settings import Settings
@@ -65,14 +66,16 @@ class Recovery:
                 self._table.add(Container(from_document(document)))
             except msgspec.ValidationError as wrong:
                 log.error("the record of container %s cannot be read: %s", document.get("id"), wrong)
-        ended = [container for container in self._table if await self._look(container)]
+        containers = list(self._table)
+        # All at once: a shim that does not answer takes its time.
+        shims = await asyncio.gather(*(self._supervisor.adopt(container.id) for container in containers))
+        ended = [container for container, shim in zip(containers, shims, strict=True) if self._look(container, shim)]
         await loop.run_in_executor(None, self._sweep)
         return ended
 
-    async def _look(self, container: Container) -> bool:
+    def _look(self, container: Container, shim: Shim | None) -> bool:
         """True when it ran for the last daemon (or for nobody) and has ended."""
         record = container.record
-        shim = await self._supervisor.adopt(record.id)
         if shim is not None:
             self._networks.adopt(container, self._make_endpoint)
             if not record.state.alive:
@@ -115,7 +118,8 @@ class Recovery:
         return Ended(137 if reason else 255, False, 0, reason)
 
     def _sweep(self) -> None:
-        """Directories of containers that are in no record: a create or a remove was cut short."""
+        """What belongs to no container or to no running one: a create, a start or a remove was cut short."""
+        self._supervisor.sweep()
         root = f"{self._settings.data_root}/containers"
         if not os.path.isdir(root):
             return

@@ -111,6 +111,9 @@ class FakeSupervisor:
     def lost(self, id: str) -> str:
         return self.lost_reason
 
+    def sweep(self) -> None:
+        pass
+
     def clean(self, id: str) -> None:
         self.cleaned.append(id)
 
