@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from time import monotonic, sleep, time
 from typing import Any, TypeVar
 
-MARK = "TIFFIN_TEST_HOUSE"  # in the environment of the daemon and of all that it starts
 TIFFIN = f"{sys.prefix}/bin/tiffin"
 PATIENCE_S = 5.0
 START_S = 20.0
@@ -31,13 +30,13 @@ T = TypeVar("T")
 _numbers = itertools.count()
 
 
-def until(condition: Callable[[], T], seconds: float = 10.0, what: str = "") -> T:
+def until(condition: Callable[[], T], seconds: float = 10.0, what: str = "", *, every: float = 0.02) -> T:
     """Poll until the condition holds; its value. Fails the test after `seconds`."""
     deadline = monotonic() + seconds
     while not (value := condition()):
         if monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what or condition}")
-        sleep(0.02)  # a poll with a deadline
+        sleep(every)  # a poll with a deadline
     return value
 
 
@@ -60,6 +59,7 @@ class DaemonHouse:
     data_root: str = ""
     number: int = field(default_factory=lambda: next(_numbers))
     process: subprocess.Popen[bytes] | None = None
+    clients: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.name = f"tt{os.getpid()}x{self.number}"
@@ -88,7 +88,6 @@ class DaemonHouse:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, MARK: self.name},
             )
         until(self._answers, START_S, "the daemon answers")
         return self
@@ -115,12 +114,14 @@ class DaemonHouse:
             return file.read()
 
     def remove_all(self) -> None:
-        """Force away all containers; images stay."""
+        """End clients and force away all containers; images stay."""
+        self.end_clients()
         for container in self.api("GET", "/containers/json?all=1")[1]:
             self.api("DELETE", f"/containers/{container['Id']}?force=1&v=1")
 
     def close(self) -> None:
         """End for good and look for what was left."""
+        self.end_clients()
         if self.process is not None:
             try:
                 self.remove_all()
@@ -162,14 +163,14 @@ class DaemonHouse:
         return found
 
     def processes(self) -> dict[int, str]:
-        """Pid to name: the daemon, what it started, and what runs in its containers."""
+        """Pid to name: the daemon and its helpers, known by their stderr, and what runs in its containers."""
         found = {}
-        mark, group = f"{MARK}={self.name}\0".encode(), f"/{self.name}/".encode()
+        group = f"/{self.name}/".encode()
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/environ", "rb") as environment, open(f"/proc/{pid}/cgroup", "rb") as groups:
-                    mine = mark in environment.read() or group in groups.read()
-                if mine:
+                with open(f"/proc/{pid}/cgroup", "rb") as groups:
+                    inside = group in groups.read()
+                if inside or os.readlink(f"/proc/{pid}/fd/2") == self.log_path:
                     with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
                         found[int(pid)] = name.read().strip()
             except OSError:
@@ -215,7 +216,21 @@ class DaemonHouse:
     def popen(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
         """A client command that goes on; streams are pipes unless said otherwise."""
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        return subprocess.Popen(command, env=self.environment(), **{**pipes, **options})
+        self.clients.append(subprocess.Popen(command, env=self.environment(), **{**pipes, **options}))
+        return self.clients[-1]
+
+    def end_clients(self) -> None:
+        """Kill what `popen` started and still runs, and close its pipes."""
+        for client in self.clients:
+            client.kill()
+            client.wait()
+            for stream in (client.stdin, client.stdout, client.stderr):
+                if stream is not None:
+                    try:
+                        stream.close()
+                    except BrokenPipeError:
+                        pass
+        self.clients.clear()
 
     def api(
         self, method: str, path: str, body: Any = None, *, timeout: float = COMMAND_S, kind: str = "application/json"
