@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator
 
 from tiffin.engine import logs
+from tiffin.engine.containers import pending
 from tiffin.engine.containers.container import Container
 from tiffin.engine.containers.ports import Attachment
 from tiffin.engine.containers.settings import Settings
@@ -71,7 +72,7 @@ class Attacher:
             self._events.publish("container", "attach", container.id, container.attributes())
             shim = container.shim
             if shim is None:
-                container.pending.append(attachment)
+                pending.keep(container, attachment)
                 keep = True
                 return
             await shim.attach(

@@ -13,11 +13,11 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from tiffin.engine.containers import pending
 from tiffin.engine.containers.container import Container, WaitResult
 from tiffin.engine.containers.networks import Networks
 from tiffin.engine.containers.ocispec.build import SpecBuilder
@@ -72,20 +72,20 @@ class Life:
     async def start_locked(self, container: Container) -> None:
         """The caller holds the lock and has looked at the state."""
         container.trace.clear_start()
-        pending = [attachment for attachment in container.pending if _open(attachment)]
-        container.pending = []
+        early = pending.take(container)
         try:
-            shim = await self._run(container, pending)
+            shim = await self._run(container, early)
         except Exception as failure:
+            pending.close(pending.take(container))
             raise await self._failed(container, failure) from failure
         finally:
-            for attachment in pending:
-                os.close(attachment.fd)
+            pending.close(early)
         container.trace.merge(shim.trace)
         self.running(container, shim)
         container.record.state.started(shim.pid, shim.started_at_ns)
         self._events.publish("container", "start", container.id, container.attributes())
         self._store.save_soon(container)
+        await pending.hand_over(container, shim)
 
     async def _run(self, container: Container, attachments: list[Attachment]) -> Shim:
         trace, record = container.trace, container.record
@@ -189,13 +189,3 @@ class Life:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _open(attachment: Attachment) -> bool:
-    """A client that hung up while its container waited to be started is dropped."""
-    poll = select.poll()
-    poll.register(attachment.fd, 0)
-    if any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0)):
-        os.close(attachment.fd)
-        return False
-    return True

@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 
+from tiffin.engine.containers import pending
 from tiffin.engine.containers.container import Container, WaitResult
 from tiffin.engine.containers.removal import remove_trees
 from tiffin.engine.containers.settings import Settings
@@ -45,6 +46,10 @@ class Remover:
         async with container.lock:
             if not self._table.has_id(container.id):
                 return  # --rm was faster
+            if container.shim is not None:  # it was being started
+                if not force:
+                    raise Conflict(self._refusal(container))
+                await self._stopper.kill(container)
             if container.shim is not None:
                 raise Conflict(self._refusal(container))
             await self._remove(container, volumes)
@@ -103,6 +108,4 @@ class Remover:
                 waiter.set_result(result)
 
     def _drop_pending(self, container: Container) -> None:
-        pending, container.pending = container.pending, []
-        for attachment in pending:
-            os.close(attachment.fd)
+        pending.close(pending.take(container))

@@ -20,7 +20,18 @@ def wait(container: Container, condition: str) -> asyncio.Future[WaitResult]:
     if condition == "not-running" and not state.running:
         future.set_result(WaitResult(state.exit_code))
     elif condition == "removed":
-        container.removal_waiters.append(future)
+        _queue(container.removal_waiters, future)
     else:
-        container.exit_waiters.append(future)
+        _queue(container.exit_waiters, future)
     return future
+
+
+def _queue(waiters: list[asyncio.Future[WaitResult]], future: asyncio.Future[WaitResult]) -> None:
+    """Until it is resolved, or its client has gone: some ask again and again for as long as a container runs."""
+    waiters.append(future)
+
+    def forget(done: asyncio.Future[WaitResult]) -> None:
+        if done.cancelled() and done in waiters:
+            waiters.remove(done)
+
+    future.add_done_callback(forget)
