@@ -67,4 +67,4 @@ class Entrant:
         if self._channel.recv() is None:
             os._exit(1)
         os.umask(0o022)
-        become(process, self._request.get("user") or "", self._request.get("group_add") or [], bpf)
+        become(process, self._request.get("user") or "", self._request.get("group_add") or [], bpf, self._channel)

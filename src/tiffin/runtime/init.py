@@ -34,6 +34,7 @@ from tiffin.linux.mount import (
     umount2,
 )
 from tiffin.linux.namespaces import CLONE_NEWCGROUP, setns, unshare
+from tiffin.linux.openat2 import RESOLVE_NO_MAGICLINKS, openat2
 from tiffin.linux.process import (
     CLOSE_RANGE_CLOEXEC,
     PR_SET_DUMPABLE,
@@ -232,14 +233,20 @@ class Init:
                 os.dup2(fd, number)
         self._prepare_directory()
         os.close(self._root)
-        become(process, self._request.get("user") or "", self._request.get("group_add") or [], self._bpf)
+        user, groups = self._request.get("user") or "", self._request.get("group_add") or []
+        become(process, user, groups, self._bpf, self._channel)
 
 
 _SHOWN = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
 
 
-def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes | None) -> None:
-    """The last steps, shared with exec: the process is inside, its streams are 0, 1 and 2; ends in execve."""
+def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes | None, channel: Channel) -> None:
+    """The last steps, shared with exec: the process is inside, its streams are 0, 1 and 2; ends in execve.
+
+    Everything else but the channel is closed before the first path of the image is looked at: a link in the image to
+    /proc/self/fd/N would lead out, and execve resolves its path before it closes descriptors (CVE-2024-21626).
+    """
+    close_others(channel.fileno())
     who = identity.resolve(user, group_add, identity.read_rows("/etc/passwd"), identity.read_rows("/etc/group"))
     env = program.environment(process.get("env") or [], who.home)
     if (score := process.get("oomScoreAdj")) is not None:
@@ -269,10 +276,19 @@ _DEFAULTED_SIGNALS = (
 )  # fmt: skip
 
 
+def close_others(kept: int) -> None:
+    """Close all descriptors but the standard streams and `kept`."""
+    if kept > 3:
+        close_range(3, kept - 1)
+    close_range(kept + 1)
+
+
 def _enter_directory(cwd: str, who: identity.Identity) -> None:
     """chdir as the user would be allowed to, and make sure that it is inside (CVE-2024-21626)."""
     try:
-        os.chdir(cwd)
+        directory = openat2(AT_FDCWD, cwd, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS)
+        os.fchdir(directory)
+        os.close(directory)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise program.LaunchError(f'chdir to cwd ("{cwd}") set in config.json failed: {reason}', 126) from None

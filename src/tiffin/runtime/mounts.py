@@ -74,6 +74,13 @@ PROPAGATION = {
     "runbindable": MS_UNBINDABLE,
 }
 _NO_LINKS_AT = ("/proc", "/sys")
+_PROC_FILES = frozenset(
+    f"/proc/{name}"
+    for name in (
+        "cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "net/dev",
+        "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled",
+    )
+)  # fmt: skip
 
 
 class Mount:
@@ -148,11 +155,26 @@ class Mount:
         directory = self.fstype != "bind" or stat.S_ISDIR(os.fstat(self.fd).st_mode)
         target = open_target(root_fd, self.destination, directory=directory, links=self.destination not in _NO_LINKS_AT)
         try:
+            if self.fstype != "proc":
+                self._keep_off_proc(root_fd, target)
             move_mount(self.fd, target)
         finally:
             os.close(target)
             os.close(self.fd)
             self.fd = -1
+
+    def _keep_off_proc(self, root_fd: int, target: int) -> None:
+        """Nothing covers procfs, by whatever link the place was named (CVE-2019-16884, CVE-2023-28642): masks, and
+        programs that look for the truth there, would be dodged. Files that only inform may be replaced (lxcfs)."""
+        inside = os.readlink(f"/proc/self/fd/{target}").removeprefix(os.readlink(f"/proc/self/fd/{root_fd}"))
+        if inside != "/proc" and not inside.startswith("/proc/"):
+            return
+        if self.fstype == "bind":
+            if inside in _PROC_FILES:
+                return
+            if inside == "/proc" and os.fstat(self.fd).st_dev == os.stat("/proc").st_dev:
+                return
+        raise OSError(errno.EPERM, f"{self.source} cannot be mounted on {self.destination}: it is inside /proc")
 
 
 def filesystem(fstype: str, source: str, options: list[str], attributes: int) -> int:

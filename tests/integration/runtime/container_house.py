@@ -224,7 +224,6 @@ class House:
         make_image(self.image)
         self.spawner = Spawner({"shim": "tiffin.runtime.shim:main"})
         self.supervisor = Supervisor(self.exec_root, self.spawner, self.layout)
-        self.seen: set[str] = set()
         self.peers: list[Peer] = []
 
     def directory(self, id: str) -> str:
@@ -290,7 +289,6 @@ class House:
             except BaseException:
                 ours.close()
                 raise
-        self.seen |= {link for kind, link in shim.namespaces.items() if link != os.readlink(f"/proc/self/ns/{kind}")}
         peer = Peer(ours)
         self.peers.append(peer)
         return Running(self, shim, request, peer)
@@ -319,12 +317,13 @@ class House:
             try:
                 with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
                     stat = file.read()
-                links = {os.readlink(f"/proc/{name}/ns/{kind}") for kind in ("mnt", "pid", "net")}
+                with open(f"/proc/{name}/cgroup", encoding="utf-8") as file:
+                    inside = self.cgroup_parent in file.read()
             except OSError:
                 continue
             state, parent = stat.rpartition(")")[2].split()[:2]
             ours = int(parent) == self.spawner.pid and int(name) != self.spawner.pid
-            if state != "Z" and (ours or links & self.seen):
+            if state != "Z" and (ours or inside):
                 found.append(stat[:60])
         return found
 
