@@ -21,7 +21,7 @@ from tiffin.daemon import configure, flags, listeners, sd_notify, signals, tls
 from tiffin.daemon.config import Config, ConfigError
 from tiffin.daemon.house import House
 from tiffin.daemon.keeper import Keeper
-from tiffin.daemon.pidfile import PidFile
+from tiffin.daemon.pidfile import PidFile, lock_root
 from tiffin.errors import TiffinError
 
 log = logging.getLogger("tiffin.daemon")
@@ -76,6 +76,7 @@ class Daemon:
             raise ConfigError("the daemon needs to be root")
         os.makedirs(self._config.exec_root, mode=0o711, exist_ok=True)
         pidfile = PidFile(self._config.pid_path)
+        locks = [lock_root(self._config.exec_root, 0o711), lock_root(self._config.data_root, 0o710)]
         stop = asyncio.Event()
         signals.install(asyncio.get_running_loop(), stop, self._reload, self._end)
         sockets = self._listen()
@@ -84,12 +85,15 @@ class Daemon:
         for sock in sockets:
             await self._house.server.serve(sock, context if sock.family != socket.AF_UNIX else None)
         log.info("API listen on %s", ", ".join(self._config.listen))
+        self._keeper.watch()
         sd_notify.notify("READY=1")
         try:
             await stop.wait()
         finally:
             sd_notify.notify("STOPPING=1")
             await self._close()
+            for lock in locks:
+                os.close(lock)
             pidfile.release()
         return 0
 

@@ -1,4 +1,7 @@
-"""The pid file: says who runs, and by its lock that it still does (a pid alone may be somebody else's by now)."""
+"""The pid file: says who runs, and by its lock that it still does (a pid alone may be somebody else's by now).
+
+The roots are locked too: a second daemon with a pid file of its own would undo the first one's work.
+"""
 
 from __future__ import annotations
 
@@ -34,3 +37,15 @@ class PidFile:
         except FileNotFoundError:
             pass
         os.close(self._fd)
+
+
+def lock_root(path: str, mode: int) -> int:
+    """Make a root directory if need be and lock it for as long as the descriptor is open."""
+    os.makedirs(path, mode=mode, exist_ok=True)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise ConfigError(f"failed to start daemon: another daemon uses {path}") from None
+    return fd

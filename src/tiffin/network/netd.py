@@ -9,6 +9,7 @@ the listening sockets kept here until the next daemon takes them up. A program o
 
 The daemon's connection stays open for as long as it lives. When it closes, netd waits LINGER_S for the next one; then
 it gives the sockets up, removes their paths and ends, so that clients see a refused connection and not a silence.
+A path is removed only while it is still the socket that netd held: another daemon may have put its own there.
 """
 
 from __future__ import annotations
@@ -33,9 +34,10 @@ class Netd:
         self._exec_root = exec_root
         self._directory = os.open(exec_root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._listener = listen(self._directory)
+        self._own_file = identity(SOCKET_NAME, self._directory)
         self._daemons = {control.fileno(): control}
         self._labels: list[str] = []
-        self._unlink: list[str] = []
+        self._unlink: dict[str, tuple[int, int] | None] = {}
         self._held: list[int] = []
         self._deadline: float | None = None
         self._released = False
@@ -46,13 +48,13 @@ class Netd:
         poll.register(self._listener, select.POLLIN)
         for fd in self._daemons:
             poll.register(fd, select.POLLIN)
-        while not self._released and not self._expired():
-            for fd, _ in poll.poll(self._timeout_ms()):
+        while not self._released:
+            ready = poll.poll(self._timeout_ms())
+            if not ready and self._deadline is not None and monotonic() >= self._deadline:
+                break
+            for fd, _ in ready:
                 if fd == self._listener.fileno():
-                    connection, _ = self._listener.accept()
-                    self._daemons[connection.fileno()] = Channel(connection)
-                    self._deadline = None
-                    poll.register(connection, select.POLLIN)
+                    self._accept(poll)
                 elif not self._command(self._daemons[fd]):
                     poll.unregister(fd)
                     self._daemons.pop(fd).close()
@@ -60,8 +62,15 @@ class Netd:
                         self._deadline = monotonic() + LINGER_S
         self._end()
 
-    def _expired(self) -> bool:
-        return self._deadline is not None and monotonic() >= self._deadline
+    def _accept(self, poll: select.poll) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:
+            return
+        connection.setblocking(True)
+        self._daemons[connection.fileno()] = Channel(connection)
+        self._deadline = None
+        poll.register(connection, select.POLLIN)
 
     def _timeout_ms(self) -> int | None:
         return None if self._deadline is None else max(0, int((self._deadline - monotonic()) * 1000) + 1)
@@ -77,7 +86,8 @@ class Netd:
         operation = message["op"]
         if operation == "hold":
             self._drop()
-            self._labels, self._unlink, self._held = message["labels"], message["unlink"], fds
+            self._labels, self._held = message["labels"], fds
+            self._unlink = {path: identity(path) for path in message["unlink"]}
         elif operation == "take":
             channel.send({"labels": self._labels}, self._held)
         elif operation == "release":
@@ -90,12 +100,31 @@ class Netd:
         self._held = []
 
     def _end(self) -> None:
-        for path in [] if self._released else self._unlink:
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
-        os.unlink(SOCKET_NAME, dir_fd=self._directory)
+        # Our own socket goes last: who cannot reach us any more makes new ones, and finds the old paths gone.
+        for path, held in () if self._released else self._unlink.items():
+            remove(path, held)
+        remove(SOCKET_NAME, self._own_file, self._directory)
+        self._listener.close()
+        os.close(self._directory)
+        self._drop()
+
+
+def identity(path: str, directory: int | None = None) -> tuple[int, int] | None:
+    """Which file a path is now; None when there is none."""
+    try:
+        status = os.lstat(path, dir_fd=directory)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def remove(path: str, held: tuple[int, int] | None, directory: int | None = None) -> None:
+    """Remove a path that is still the file that it was."""
+    if held is not None and identity(path, directory) == held:
+        try:
+            os.unlink(path, dir_fd=directory)
+        except OSError:
+            pass
 
 
 def listen(directory: int) -> socket.socket:
@@ -111,6 +140,7 @@ def listen(directory: int) -> socket.socket:
     finally:
         os.umask(old)
     sock.listen(8)
+    sock.setblocking(False)
     return sock
 
 
@@ -141,11 +171,11 @@ def connect(exec_root: str) -> Channel | None:
 
 
 def take(channel: Channel) -> tuple[list[str], list[int]]:
-    """What netd holds: labels and descriptors."""
+    """What netd holds: labels and descriptors. Raises OSError when it is ending at this moment."""
     channel.send({"op": "take"})
     received = channel.recv()
     if received is None:
-        return [], []
+        raise ConnectionResetError("netd has ended")
     return received[0]["labels"], received[1]
 
 
