@@ -262,6 +262,13 @@ def test_pause_and_unpause(house: DaemonHouse) -> None:
     house.ok("rm", "-f", "ticks")
 
 
+def test_restarting_again_and_again_always_starts(house: DaemonHouse) -> None:
+    background(house, "again")
+    for _ in range(15):
+        house.ok("restart", "-t", "0", "again")
+    assert house.state("again")["Running"]
+
+
 def test_diff_and_cp_are_answered(house: DaemonHouse) -> None:
     background(house, "changed")
     for command in (["diff", "changed"], ["port", "changed"]):

@@ -67,6 +67,7 @@ def test_ctrl_c_at_a_shell_leaves_the_shell(session: Open) -> None:
     shell.expect(b"/ # ")
     shell.typed(b"echo status $?\n")
     shell.expect(b"status 130\r\n")
+    shell.expect(b"/ # ")
     shell.typed(b"\x04")
     assert shell.wait() == 0
 
