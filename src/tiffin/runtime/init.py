@@ -259,8 +259,8 @@ def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes 
     close_range(3, flags=CLOSE_RANGE_CLOEXEC)
     _enter_directory(process.get("cwd") or "/", who)
     file = program.find(process["args"][0], env.get("PATH", ""))
-    if apparmor >= 0:
-        os.write(apparmor, f"exec {profile}".encode())
+    if profile:
+        _apply_profile(apparmor, profile)
     for number in _DEFAULTED_SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -314,6 +314,17 @@ def _oom_score(score: int) -> None:
         pass  # lowering it needs CAP_SYS_RESOURCE, which not every host grants
     finally:
         os.close(fd)
+
+
+def _apply_profile(file: int, name: str) -> None:
+    """Name the profile of the next exec; a profile that is not loaded is ENOENT."""
+    try:
+        os.write(file, f"exec {name}".encode())
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise program.LaunchError(
+            f"unable to apply apparmor profile: apparmor failed to apply profile {name}: {reason}"
+        ) from None
 
 
 def _apparmor_file() -> int:

@@ -197,14 +197,25 @@ def filesystem(fstype: str, source: str, options: list[str], attributes: int) ->
 
 
 def plan(spec: dict[str, Any], cgroup_paths: dict[str, str]) -> list[Mount]:
-    """The mounts of an OCI spec in order; a v1 `cgroup` mount becomes a tmpfs with one bind for each controller."""
+    """The mounts of an OCI spec in order. With v1, where the paths of the container's groups are given, `cgroup` is a
+    tmpfs with one bind for each controller; with v2 it is the one tree."""
     mounts: list[Mount] = []
     for entry in spec.get("mounts") or ():
-        if entry.get("type") == "cgroup" and cgroup_paths:
+        if entry.get("type") != "cgroup":
+            mounts.append(Mount(entry))
+        elif cgroup_paths:
             mounts += _cgroup_v1(entry, cgroup_paths)
         else:
-            mounts.append(Mount(entry))
+            mounts.append(_cgroup_v2(entry, spec))
     return mounts
+
+
+def _cgroup_v2(entry: dict[str, Any], spec: dict[str, Any]) -> Mount:
+    """A mount of its own in a cgroup namespace of its own. In the host's namespace that would set the options of the
+    host's mount anew (nsdelegate would be lost), so there the host's mount is bound."""
+    if any(n["type"] == "cgroup" for n in (spec.get("linux") or {}).get("namespaces") or ()):
+        return Mount({**entry, "type": "cgroup2", "source": "cgroup"})
+    return Mount({**entry, "type": "bind", "source": entry["destination"]})
 
 
 def _cgroup_v1(entry: dict[str, Any], paths: dict[str, str]) -> list[Mount]:
@@ -237,12 +248,13 @@ class Masks:
         if target < 0:
             return
         try:
-            if stat.S_ISDIR(os.fstat(target).st_mode):
-                if self._empty < 0:
-                    self._empty = filesystem("tmpfs", "tmpfs", ["nr_inodes=1"], MOUNT_ATTR_RDONLY)
-                cover = open_tree(self._empty, "", OPEN_TREE_CLONE | 0x1000)
-            else:
+            if not stat.S_ISDIR(os.fstat(target).st_mode):
                 cover = open_tree(self._null, "", OPEN_TREE_CLONE | 0x1000)
+            elif self._empty < 0:  # the first; the others are its clones, for which older kernels want it mounted
+                cover = filesystem("tmpfs", "tmpfs", ["nr_inodes=1"], MOUNT_ATTR_RDONLY)
+                self._empty = os.dup(cover)
+            else:
+                cover = open_tree(self._empty, "", OPEN_TREE_CLONE | 0x1000)
             move_mount(cover, target)
             os.close(cover)
         finally:

@@ -3,7 +3,7 @@
 The mount is made with the new mount API and is never attached in the host's mount table: its descriptor is what the
 shim keeps and what init moves into its own namespace. Where the kernel has no `lowerdir+` (before 6.5) the option
 string may not exceed 256 bytes there, so the mount is made with mount(2), relative to the layers' directory of short
-links (up to a page of options, about 400 layers), in a private mount namespace, and cloned from there.
+links (up to a page of options, about 340 layers), in a private mount namespace, and cloned from there.
 Source: Documentation/filesystems/overlayfs.rst.
 """
 
@@ -57,11 +57,10 @@ def overlay(lower: list[str], upper: str | None, work: str | None, attributes: i
 
 
 def _overlay_by_options(lower: list[str], upper: str | None, work: str | None) -> int:
-    base = os.path.dirname(os.path.dirname(lower[0])) or "/"
-    relative = [os.path.relpath(layer, base) if layer.startswith(base + "/") else layer for layer in lower]
-    data = "lowerdir=" + ":".join(layer.replace(":", "\\:") for layer in relative)
+    base = os.path.dirname(lower[0])
+    data = "lowerdir=" + ":".join(_short(layer, base).replace(":", "\\:") for layer in lower)
     if upper is not None and work is not None:
-        data += f",upperdir={upper},workdir={work}"
+        data += f",upperdir={_short(upper, base)},workdir={_short(work, base)}"
     data += "".join(f",{key}={value}" for key, value in _OPTIONS.items())
     if len(data) >= os.sysconf("SC_PAGE_SIZE"):
         raise OSError(errno.E2BIG, f"mount overlay: {len(lower)} layers do not fit into this kernel's mount options")
@@ -80,3 +79,7 @@ def _overlay_by_options(lower: list[str], upper: str | None, work: str | None) -
         os.close(host)
         os.chdir("/")
 
+
+def _short(path: str, base: str) -> str:
+    """The path as seen from `base`, where it is beside or below it; further up a link may lead astray."""
+    return os.path.relpath(path, base) if path.startswith(os.path.dirname(base) + "/") else path
