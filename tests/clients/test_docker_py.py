@@ -15,7 +15,6 @@ from docker.models.containers import Container
 
 from daemon_house import DaemonHouse, until
 
-
 # The library leaves the sockets of exec and events to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
