@@ -6,7 +6,9 @@ with dockerd, a known path with another method is 404 "page not found".
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -17,10 +19,12 @@ from tiffin.api.http.request import Request
 from tiffin.api.http.response import Response, json_response
 from tiffin.api.http.stream import ClientGone
 from tiffin.api.status import status_of
-from tiffin.errors import NotFound, TiffinError
+from tiffin.errors import NotFound, SystemFailure, TiffinError
 
 log = logging.getLogger("tiffin.api")
 _ANY = "{"  # patterns that begin with a variable; no path's first segment is this
+# What the machine has no more of is no bug: it is said in the words of the kernel, and without a stack.
+_EXHAUSTED = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 Handler = Callable[[Request], Awaitable[Response | None]]
 
 
@@ -91,6 +95,13 @@ class Router:
             return self._failure(request, status_of(error), error)
         except (ClientGone, BadRequest):
             raise
+        except OSError as error:
+            if error.errno not in _EXHAUSTED:
+                log.exception("%s %s failed", request.method, request.path)
+                return self._failure(request, 500, error)
+            full = SystemFailure(f"{error.filename or 'write'}: {os.strerror(error.errno).lower()}")
+            log.error("%s %s: %s", request.method, request.path, full.message)
+            return self._failure(request, 500, full)
         except Exception as error:
             log.exception("%s %s failed", request.method, request.path)
             return self._failure(request, 500, error)
@@ -121,7 +132,7 @@ class Router:
             raise ClientGone from error
         if status == 304:
             return Response(304)
-        message = error.message if isinstance(error, TiffinError) else f"{type(error).__name__}: {error}"
+        message = getattr(error, "message", None) or f"{type(error).__name__}: {error}"
         return json_response({"message": message}, status)
 
 
