@@ -58,6 +58,7 @@ _ARCHIVE_ERRORS: Final = frozenset(
         errno.EINVAL,
         errno.EISDIR,
         errno.ELOOP,
+        errno.EMFILE,  # only a tree that is removed again opens many files: one for each level
         errno.EMLINK,
         errno.ENAMETOOLONG,
         errno.ENOENT,

@@ -14,6 +14,8 @@ import codecs
 import errno
 import os
 import resource
+import sys
+import warnings
 
 from tiffin.linux.capabilities import capset, clear_ambient, drop_bounding, last_cap
 from tiffin.linux.mount import (
@@ -80,6 +82,7 @@ def enter(target_fd: int, keep: Collection[int], capabilities: Collection[int]) 
     for codec in ("utf-8", "ascii", "latin-1"):
         codecs.lookup(codec)  # str.encode has short cuts that load nothing; open() has not
     close_imports()
+    _show_no_source()
     tree = _detached_tree(target_fd)
     unshare(CLONE_NEWNS)
     mount("", "/", None, MS_REC | MS_PRIVATE)
@@ -92,6 +95,14 @@ def enter(target_fd: int, keep: Collection[int], capabilities: Collection[int]) 
     _limit()
     _drop_privileges(capabilities, highest)
     return root_fd
+
+
+def _show_no_source() -> None:
+    """The interpreter shows a warning or a stray exception with its source line: it would open, by a name that now
+    leads into the foreign tree, what may be a fifo."""
+    warnings.simplefilter("ignore")
+    sys.unraisablehook = lambda _unraisable: None
+    sys.excepthook = lambda *_exception: None
 
 
 def _detached_tree(target_fd: int) -> int | None:

@@ -71,9 +71,10 @@ class Control:
             pass  # the daemon is busy; the next figure is better anyway
 
     def finish(self, message: dict[str, Any]) -> None:
-        """Send the last packet."""
+        """Send the last packet and hang up."""
         self._sock.setblocking(True)
         self._sock.send(json.dumps(message).encode(), socket.MSG_NOSIGNAL)
+        self._sock.close()
 
 
 def unpack_main(message: dict[str, Any], fds: list[int]) -> None:

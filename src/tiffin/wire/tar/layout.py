@@ -44,7 +44,7 @@ HEADER_ONLY: Final = frozenset((HARD_LINK, SYMLINK, CHAR_DEVICE, BLOCK_DEVICE, D
 
 # A PAX or GNU long name record is held in memory whole; Go's reader, whose archives we meet, has the same limit.
 MAX_SPECIAL_SIZE: Final = 1 << 20
-# PATH_MAX is 4096, but deeper trees exist and are reached by relative descent; nothing real comes near this.
+# PATH_MAX is 4096, and unpacking ends there as in Docker; but deeper trees can be made and packed, by relative descent.
 MAX_NAME: Final = 32 * 1024
 # A sparse map is held in memory: 65,536 fragments are about 8 MB. Layers hold no more.
 MAX_SPARSE_FRAGMENTS: Final = 1 << 16
