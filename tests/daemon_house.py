@@ -1,7 +1,7 @@
 """A daemon of a test's own, as a user starts it: on new roots, with its own bridge, subnet and cgroup parent.
 
     /run/tt<pid>x<n>       exec root; short, because addresses of unix sockets end at 107 bytes
-    /var/tmp/tt<pid>x<n>   data root, and beside it .log (the daemon's stderr) and .home (HOME of clients)
+    BASE/tt<pid>x<n>       data root, and beside it .log (the daemon's stderr) and .home (HOME of clients)
 
 `left_behind` says what of it is still on the machine; nothing may be, once it was ended for good.
 """
@@ -23,16 +23,19 @@ from time import monotonic, sleep, time
 from typing import Any, TypeVar
 
 TIFFIN = f"{sys.prefix}/bin/tiffin"
-PATIENCE_S = 5.0
-START_S = 20.0
-COMMAND_S = 60.0
+INSIDE_VM = os.environ.get("TIFFIN_IN_VM") == "1"
+PACE = 10 if INSIDE_VM else 1  # its processor is emulated
+BASE = "/var/lib/vmscratch" if INSIDE_VM else "/var/tmp"  # no overlay: upper directories lie there
+PATIENCE_S = 5.0 * PACE
+START_S = 20.0 * PACE
+COMMAND_S = 60.0 * PACE
 T = TypeVar("T")
 _numbers = itertools.count()
 
 
 def until(condition: Callable[[], T], seconds: float = 10.0, what: str = "", *, every: float = 0.02) -> T:
     """Poll until the condition holds; its value. Fails the test after `seconds`."""
-    deadline = monotonic() + seconds
+    deadline = monotonic() + seconds * PACE
     while not (value := condition()):
         if monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what or condition}")
@@ -64,7 +67,7 @@ class DaemonHouse:
     def __post_init__(self) -> None:
         self.name = f"tt{os.getpid()}x{self.number}"
         self.exec_root = f"/run/{self.name}"
-        self.base = f"/var/tmp/{self.name}"
+        self.base = f"{BASE}/{self.name}"
         self.data_root = self.data_root or self.base
         self.home = f"{self.base}.home"
         self.log_path = f"{self.base}.log"
@@ -89,14 +92,14 @@ class DaemonHouse:
                 stdout=log,
                 stderr=log,
             )
-        until(self._answers, START_S, "the daemon answers")
+        until(self._answers, START_S / PACE, "the daemon answers")
         return self
 
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, f"the daemon ended:\n{self.log()}"
         try:
-            return self.api("GET", "/_ping", timeout=2)[0] == 200
+            return self.api("GET", "/_ping", timeout=2 * PACE)[0] == 200
         except OSError:
             return False
 
@@ -104,7 +107,7 @@ class DaemonHouse:
         """Signal the daemon and wait for its end: INT leaves nothing, TERM expects a next start, KILL asks nobody."""
         assert self.process is not None
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        status = self.process.wait(30 * PACE)
         self.process = None
         return status
 

@@ -13,7 +13,7 @@ import termios
 from time import monotonic
 
 CTRL_C, DETACH = b"\x03", b"\x10\x11"
-PATIENCE_S = 15.0
+PATIENCE_S = 150.0 if os.environ.get("TIFFIN_IN_VM") == "1" else 15.0
 
 
 class TerminalSession:

@@ -28,7 +28,8 @@ def config(*command: str, **more: Any) -> dict[str, Any]:
 
 def test_create_start_wait_log_delete(house: DaemonHouse) -> None:
     async def use(docker: aiodocker.Docker) -> None:
-        container = await docker.containers.create_or_replace("aio", config("sh", "-c", "echo out; echo err >&2; exit 4"))
+        program = config("sh", "-c", "echo out; echo err >&2; exit 4")
+        container = await docker.containers.create_or_replace("aio", program)
         await container.start()
         assert (await container.wait())["StatusCode"] == 4
         assert await container.log(stdout=True) == ["out\n"]

@@ -22,7 +22,8 @@ def test_only_its_own_processes_are_there(house: DaemonHouse) -> None:
 def test_the_hostname_is_the_short_id_or_what_was_asked_for(house: DaemonHouse) -> None:
     id = house.ok("run", "-d", "busybox", "sleep", "1000")
     assert house.ok("exec", id, "hostname") == id[:12]
-    assert inside(house, "hostname; cat /etc/hostname; grep -c box /etc/hosts", "--hostname", "box").split() == ["box", "box", "1"]
+    shown = inside(house, "hostname; cat /etc/hostname; grep -c box /etc/hosts", "--hostname", "box")
+    assert shown.split() == ["box", "box", "1"]
 
 
 def test_eth0_has_an_address_and_gateway_and_neighbour_answer(house: DaemonHouse) -> None:
@@ -67,7 +68,8 @@ def test_network_none_host_and_anothers(house: DaemonHouse) -> None:
 
 
 def test_too_much_memory_is_reported_as_oom_killed(house: DaemonHouse) -> None:
-    house.docker("run", "--name", "hungry", "--memory", "64m", "busybox", "sh", "-c", "dd if=/dev/zero of=/dev/null bs=200M count=1")
+    script = "dd if=/dev/zero of=/dev/null bs=200M count=1"
+    house.docker("run", "--name", "hungry", "--memory", "64m", "busybox", "sh", "-c", script)
     state = house.state("hungry")
     assert state["OOMKilled"] is True, state
     assert state["ExitCode"] == 137
@@ -144,12 +146,14 @@ def test_privileged_sees_devices_and_may_mount(house: DaemonHouse) -> None:
 
 
 def test_pids_limit_holds(house: DaemonHouse) -> None:
-    shown = house.docker("run", "--rm", "--pids-limit", "5", "busybox", "sh", "-c", "for n in 1 2 3 4 5 6 7 8; do sleep 1 & done")
+    script = "for n in 1 2 3 4 5 6 7 8; do sleep 1 & done"
+    shown = house.docker("run", "--rm", "--pids-limit", "5", "busybox", "sh", "-c", script)
     assert "can't fork" in shown.stderr
 
 
 def test_proc_and_sys_are_masked(house: DaemonHouse) -> None:
-    script = "echo x > /proc/sys/kernel/hostname || echo ro; cat /proc/keys /proc/kcore | wc -c; touch /sys/x || echo ro"
+    script = "echo x > /proc/sys/kernel/hostname || echo ro; cat /proc/keys /proc/kcore | wc -c; "
+    script += "touch /sys/x || echo ro"
     shown = house.docker("run", "--rm", "busybox", "sh", "-c", script).stdout.split()
     assert shown == ["ro", "0", "ro"]
 

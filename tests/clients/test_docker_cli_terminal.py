@@ -29,7 +29,8 @@ def session(house: DaemonHouse, request: pytest.FixtureRequest) -> Iterator[Open
 
 
 def test_a_program_has_a_terminal_of_the_clients_size(session: Open) -> None:
-    shell = session("run", "-it", "--rm", "busybox", "sh", "-c", "tty; stty size; echo $TERM; exit 4", rows=31, columns=97)
+    script = "tty; stty size; echo $TERM; exit 4"
+    shell = session("run", "-it", "--rm", "busybox", "sh", "-c", script, rows=31, columns=97)
     assert shell.expect(b"/dev/pts/0\r\n")
     assert shell.expect(b"31 97\r\n")
     assert shell.expect(b"xterm\r\n")
@@ -52,7 +53,8 @@ def test_a_resized_window_is_resized_inside(session: Open) -> None:
 
 
 def test_ctrl_c_interrupts_the_foreground_program(session: Open) -> None:
-    shell = session("run", "-it", "--rm", "busybox", "sh", "-c", "trap 'exit 130' INT; echo ready; while :; do sleep 0.05; done")
+    script = "trap 'exit 130' INT; echo ready; while :; do sleep 0.05; done"
+    shell = session("run", "-it", "--rm", "busybox", "sh", "-c", script)
     shell.expect(b"ready")
     shell.typed(CTRL_C)
     assert shell.wait() == 130

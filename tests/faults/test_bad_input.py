@@ -81,7 +81,7 @@ def test_a_body_that_is_no_json_by_its_header(nothing_is_left: DaemonHouse) -> N
     assert "message" in answer
 
 
-@pytest.mark.parametrize("raw", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 4096, b"GET " + b"a" * 200_000])
+@pytest.mark.parametrize("raw", [b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 4096, b"a" * 200_000])
 def test_what_is_no_http(nothing_is_left: DaemonHouse, raw: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
@@ -183,11 +183,13 @@ def test_a_truncated_archive_is_no_image(nothing_is_left: DaemonHouse, busybox_a
 
 def test_a_loaded_image_must_be_what_its_digests_say(nothing_is_left: DaemonHouse) -> None:
     layer = archive(lambda tar: tar.addfile(entry("file")))
-    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}})
+    rootfs = {"type": "layers", "diff_ids": ["sha256:" + "0" * 64]}
+    config = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs})
     manifest = json.dumps([{"Config": "config.json", "RepoTags": ["forged:1"], "Layers": ["layer.tar"]}])
 
     def fill(tar: tarfile.TarFile) -> None:
-        for name, data in (("config.json", config.encode()), ("manifest.json", manifest.encode()), ("layer.tar", layer)):
+        files = {"config.json": config.encode(), "manifest.json": manifest.encode(), "layer.tar": layer}
+        for name, data in files.items():
             made = entry(name)
             made.size = len(data)
             tar.addfile(made, io.BytesIO(data))

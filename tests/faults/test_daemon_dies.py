@@ -78,7 +78,8 @@ def enter(pid: int, script: str) -> None:
 
 def test_an_attached_client_keeps_its_stream_through_kill_9(own_house: DaemonHouse) -> None:
     house = own_house
-    client = house.popen("docker", "run", "-i", "--rm", "busybox", "sh", "-c", "while read l; do echo got $l; done", bufsize=0)
+    script = "while read l; do echo got $l; done"
+    client = house.popen("docker", "run", "-i", "--rm", "busybox", "sh", "-c", script, bufsize=0)
     assert client.stdin is not None and client.stdout is not None and client.stderr is not None
     client.stdin.write(b"before\n")
     assert client.stdout.readline() == b"got before\n"
@@ -132,7 +133,8 @@ def test_sigterm_and_a_new_start_fail_no_request(own_house: DaemonHouse) -> None
         asker.start()
     try:
         for _ in range(3):
-            until(lambda seen=len(answers): len(answers) > seen + 20)
+            answered = len(answers) + 20
+            until(lambda: len(answers) > answered)  # noqa: B023  # called before the next round
             assert house.end(signal.SIGTERM) == 0
             house.start()
     finally:

@@ -1,4 +1,4 @@
-"""The disk of the data root is full: clear errors, running containers go on, and all is well when there is room again."""
+"""The disk of the data root is full: errors are clear, containers run on, and with room again all is well."""
 
 from __future__ import annotations
 
@@ -52,13 +52,14 @@ def fill(house: DaemonHouse) -> str:
 
 def test_a_full_disk_is_said_and_survived(small_house: DaemonHouse, busybox_archive: str) -> None:
     house = small_house
-    house.ok("run", "-d", "--name", "talks", "busybox", "sh", "-c", "trap 'exit 5' TERM; n=0; while sleep 0.01; do n=$((n+1)); echo $n; done")
+    script = "trap 'exit 5' TERM; n=0; while sleep 0.01; do n=$((n+1)); echo $n; done"
+    house.ok("run", "-d", "--name", "talks", "busybox", "sh", "-c", script)
     house.ok("create", "--name", "made", "busybox", "sh", "-c", "echo fine")
     filler = fill(house)
     refused = house.docker("import", busybox_archive, "second")
     assert refused.returncode == 1
     assert "no space left on device" in refused.stderr.lower()
-    for command in (["run", "-d", "--name", "new", "busybox", "sleep", "1000"], ["create", "--name", "new2", "busybox"]):
+    for command in (["run", "-d", "--name", "new", "busybox", "sleep", "9"], ["create", "--name", "new2", "busybox"]):
         done = house.docker(*command)  # may work as long as the ballast lasts, must not hang or break anything
         assert done.returncode == 0 or "no space left on device" in done.stderr.lower(), done.stderr
     assert house.ok("exec", "talks", "echo", "alive") == "alive"

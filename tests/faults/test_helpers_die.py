@@ -63,7 +63,7 @@ def test_what_ran_before_a_reboot_is_exited_255(own_house: DaemonHouse) -> None:
     house.ok("run", "-d", "--rm", "--name", "volatile", "busybox", "sleep", "1000")
     house.docker("run", "--name", "over", "busybox", "sh", "-c", "exit 3")
     house.end(signal.SIGKILL)
-    for pid in (*house.pids("tiffin-shim"), *house.pids("sleep"), *house.pids("tiffin-netd"), *house.pids("tiffin-spawner")):
+    for pid in house.processes():
         try:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
