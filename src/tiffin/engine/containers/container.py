@@ -30,6 +30,10 @@ class Container:
         self.ended: asyncio.Future[object] | None = None
         """Done when the present run has ended; what `logs --follow` watches."""
         self.execs: set[str] = set()
+        self.restarts = 0
+        """Restarts under way: an end on the way to a start removes nothing."""
+        self.removed = False
+        """Its record is gone or going: whoever still holds this object may neither start nor save it."""
 
     @property
     def id(self) -> str:

@@ -58,10 +58,12 @@ class Creator:
             # In the table before the first await: from here on the image is in use.
             self._table.add(container)
             undo.callback(self._table.remove, container)
+            undo.callback(setattr, container, "removed", True)
             self._make_directory(id, undo)
             container.record.mounts = mountplan.plan(config, host, self._settings, self._mounts_of)
             wrote = time.monotonic_ns()
-            await self._store.save(container)
+            async with container.lock:  # nobody starts what may not come to be
+                await self._store.save(container)
             container.trace.add("write the record", "store", wrote, phase="create")
             undo.pop_all()
         self._events.publish("container", "create", id, container.attributes())

@@ -57,10 +57,13 @@ class Life:
 
     async def start(self, container: Container) -> None:
         async with container.lock:
-            self._check_start(container)
+            self.check_start(container)
             await self.start_locked(container)
 
-    def _check_start(self, container: Container) -> None:
+    def check_start(self, container: Container) -> None:
+        """For whoever holds the lock: it may have been removed while he waited."""
+        if container.removed:
+            raise Conflict("container is marked for removal and cannot be started")
         match container.status:
             case Status.PAUSED:
                 raise Conflict("cannot start a paused container, try unpause instead")

@@ -62,11 +62,10 @@ class Remover:
 
     async def auto_remove(self, container: Container) -> None:
         """For --rm, after an end or a failed start; anonymous volumes go too."""
-        if not self._table.has_id(container.id):
+        if container.removed or container.restarts:
             return
         async with container.lock:
-            gone = not self._table.has_id(container.id)
-            if gone or container.shim is not None or not container.record.host_config.auto_remove:
+            if container.removed or container.restarts or container.shim is not None:
                 return
             await self._remove(container, volumes=True)
 
@@ -74,6 +73,7 @@ class Remover:
         state = container.record.state
         result = WaitResult(state.exit_code)
         state.move(Status.REMOVING)
+        container.removed = True
         loop = asyncio.get_running_loop()
         trees = [self._settings.container_dir(container.id)]
         if volumes:
@@ -85,6 +85,7 @@ class Remover:
                 loop.run_in_executor(None, remove_trees, trees),
             )
         except Exception as failure:
+            container.removed = False
             state.move(Status.DEAD)
             self._store.save_soon(container)
             message = f'cannot remove container "/{container.name}": {failure}'

@@ -157,6 +157,8 @@ class Containers:
             raise InvalidParameter("Neither old nor new names may be empty")
         name = naming.check_name(name)
         async with container.lock:
+            if container.removed:
+                raise Conflict("container is marked for removal and cannot be renamed")
             old = container.record.name
             if name == old:
                 raise InvalidParameter("Renaming a container with the same name as its current name")

@@ -62,16 +62,16 @@ class Stopper:
 
     async def restart(self, container: Container, timeout: int | None = None, text: str = "") -> None:
         number = signals.number(text) if text else self.stop_signal(container)
-        host = container.record.host_config
-        auto_remove, host.auto_remove = host.auto_remove, False  # an end on the way to a start removes nothing
+        container.restarts += 1
         try:
             if container.shim is not None:
                 await self._stop(container, container.shim, self.timeout(container, timeout), number)
             async with container.lock:
                 if container.shim is None:
+                    self._life.check_start(container)
                     await self._life.start_locked(container)
         finally:
-            host.auto_remove = auto_remove
+            container.restarts -= 1
         self._events.publish("container", "restart", container.id, container.attributes())
 
     async def pause(self, container: Container) -> None:
@@ -79,7 +79,11 @@ class Stopper:
             shim = self._shim(container)
             if container.status is Status.PAUSED:
                 raise Conflict(f"Container {container.id} is already paused")
-            await shim.freeze()
+            try:
+                await shim.freeze()
+            except Exception:
+                await self._or_ended(container, shim)
+                raise
             if container.shim is shim:
                 container.record.state.move(Status.PAUSED)
                 self._events.publish("container", "pause", container.id, container.attributes())
@@ -92,7 +96,11 @@ class Stopper:
             await self._thaw(container, container.shim)
 
     async def _thaw(self, container: Container, shim: Shim) -> None:
-        await shim.thaw()
+        try:
+            await shim.thaw()
+        except Exception:
+            await self._or_ended(container, shim)
+            raise
         if container.shim is shim and container.status is Status.PAUSED:
             container.record.state.move(Status.RUNNING)
             self._events.publish("container", "unpause", container.id, container.attributes())
@@ -105,8 +113,7 @@ class Stopper:
         try:
             await shim.resize(None, rows, cols)
         except Exception:
-            if await self._gone(container, shim, ENDING_SECONDS):
-                raise Conflict(f"Container {container.id} is not running") from None
+            await self._or_ended(container, shim)
             raise
         size = {"height": str(rows), "width": str(cols)}
         self._events.publish("container", "resize", container.id, {**container.attributes(), **size})
@@ -129,6 +136,11 @@ class Stopper:
         except Exception:  # it may end at any moment, by this signal too
             if not await self._gone(container, shim, ENDING_SECONDS):
                 raise
+
+    async def _or_ended(self, container: Container, shim: Shim) -> None:
+        """A shim that refused or went: the usual reason is that the container has just ended."""
+        if await self._gone(container, shim, ENDING_SECONDS):
+            raise Conflict(f"Container {container.id} is not running") from None
 
     async def _gone(self, container: Container, shim: Shim, seconds: float | None) -> bool:
         """Whether this run has ended within that time (and the engine has noticed)."""

@@ -61,4 +61,6 @@ class RecordStore:
 
     async def _write(self, container: Container) -> None:
         record = container.record
+        if container.removed:
+            return
         await self._records.save(record.id, record.name, to_document(record))

@@ -12,7 +12,7 @@ from typing import Any
 from engine_fakes import FakeShim, FakeStartError, World
 
 from tiffin.engine.containers.state import Status
-from tiffin.errors import SystemFailure, TiffinError
+from tiffin.errors import Conflict, SystemFailure, TiffinError
 
 ASKED: dict[str, Any] = {"stdin": False, "stdout": True, "stderr": True, "keys": "", "logs": False, "stream": True}
 
@@ -144,5 +144,87 @@ def test_waits_whose_clients_have_gone_are_forgotten_while_the_container_runs(tm
         assert not container.removal_waiters
         world.shim(id).end(3)
         assert (await stays).code == 3
+
+    run(tmp_path, story)
+
+
+def test_a_restart_that_meets_a_removal_brings_nothing_back(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        id = await world.create("box")
+        container = world.containers.table.get(id)
+        async with container.lock:
+            removal = asyncio.create_task(world.containers.remove(id, force=False, volumes=False))
+            await asyncio.sleep(0)
+            restart = asyncio.create_task(world.containers.restart(id, 0))
+            rename = asyncio.create_task(world.containers.rename(id, "other"))
+            await asyncio.sleep(0)
+        await removal
+        for late in (restart, rename):
+            try:
+                await late
+            except Conflict as error:
+                assert "marked for removal" in error.message
+        await world.containers.flush()
+        assert not world.records.documents and id not in world.supervisor.shims
+        await world.create("box")
+
+    run(tmp_path, story)
+
+
+def test_two_restarts_at_once_forget_no_rm(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        id = await world.create("box", b'{"Image":"busybox","HostConfig":{"AutoRemove":true}}')
+        await world.containers.start(id)
+        await asyncio.gather(world.containers.restart(id, 0), world.containers.restart(id, 0))
+        gone = world.containers.wait(id, "removed")
+        world.shim(id).end(4)
+        assert (await gone).code == 4
+        assert not world.containers.table.has_id(id)
+
+    run(tmp_path, story)
+
+
+def test_a_container_whose_record_cannot_be_written_was_never_started(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        writing, fail = asyncio.Event(), asyncio.Event()
+
+        async def save(*_: Any) -> None:
+            writing.set()
+            await fail.wait()
+            raise OSError("no space left on device")
+
+        world.records.save = save  # type: ignore[method-assign]
+        create = asyncio.create_task(world.create("box"))
+        await writing.wait()
+        start = asyncio.create_task(world.containers.start("box"))
+        await asyncio.sleep(0)
+        fail.set()
+        for doomed in (create, start):
+            try:
+                await doomed
+            except (OSError, Conflict):
+                continue
+            raise AssertionError("it worked")
+        assert not world.supervisor.shims and not len(world.containers.table)
+
+    run(tmp_path, story)
+
+
+def test_a_pause_that_meets_the_end_says_that_nothing_runs(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        id = await world.create("box")
+        await world.containers.start(id)
+        shim = world.shim(id)
+
+        async def ends() -> None:
+            shim.end(0)
+            raise FakeStartError("the container's shim has ended", 125)
+
+        shim.freeze = ends  # type: ignore[method-assign]
+        try:
+            await world.containers.pause(id)
+        except Conflict as error:
+            assert error.message == f"Container {id} is not running"
+        assert world.containers.table.get(id).status is Status.EXITED
 
     run(tmp_path, story)
