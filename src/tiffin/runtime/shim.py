@@ -24,7 +24,8 @@ import signal
 from time import monotonic, perf_counter_ns, time_ns
 
 from tiffin.linux.process import PR_SET_CHILD_SUBREAPER, pidfd_send_signal, prctl, set_name
-from tiffin.runtime import launch, terminal
+from tiffin.runtime import exitrecord, launch, rundir, terminal
+from tiffin.runtime.attached import Client
 from tiffin.runtime.bootid import boot_id, start_time
 from tiffin.runtime.cgroup.group import Cgroup
 from tiffin.runtime.cgroup.layout import Layout, discover
@@ -33,7 +34,7 @@ from tiffin.runtime.jsonlog_writer import JsonLogWriter
 from tiffin.runtime.loop import Loop
 from tiffin.runtime.overlay import overlay
 from tiffin.runtime.program import FAILED, LaunchError
-from tiffin.runtime.streams import STALL_S, Client, Pump
+from tiffin.runtime.streams import STALL_S, Pump
 from tiffin.spawn.channel import Channel
 
 TYPE_CHECKING = False
@@ -142,6 +143,7 @@ class Shim:
         """Make the container and run its program; attach the early clients before its first byte."""
         request = self._request
         self._cgroup = Cgroup.open(machine_layout(), request["cgroup_path"])
+        exitrecord.reserve(request["exit_path"])
         for directory in request.get("create_sources") or ():
             os.makedirs(directory, 0o755, exist_ok=True)
         begun = perf_counter_ns()
@@ -149,7 +151,8 @@ class Shim:
         self._root_fd = overlay(rootfs["lower"], rootfs.get("upper"), rootfs.get("work"))
         self._step("overlay", begun, {"lower": rootfs["lower"], "upper": rootfs.get("upper")})
         self._open_log()
-        self._listen()  # before the program runs: a daemon that starts meanwhile waits for the answer
+        self._listener = rundir.listen(request["run_dir"])
+        self._loop.watch(self._listener.fileno(), select.EPOLLIN, self._accept)
         self._launched = launch.start(request, self._root_fd, self._cgroup, self._on_born, self._wait_for_go)
         self._trace += self._launched.trace
         self._controls.add(self._starter)
@@ -162,7 +165,7 @@ class Shim:
         for number, fd in enumerate(attachments):
             self._attach(self._pump, fd, request["attachments"][number])
         self._loop.watch(self._launched.pidfd, select.EPOLLIN, self._init_exited)
-        self._record_pid()
+        rundir.record_pids(request["run_dir"], self._launched.pid, machine_layout())
         self._controls.say(
             {
                 "event": "started",
@@ -196,32 +199,6 @@ class Shim:
             self._log = JsonLogWriter(
                 log["path"], log["max_size"], log["max_file"], log.get("attrs"), bool(log.get("compress"))
             )
-
-    def _listen(self) -> None:
-        """Be reachable for later daemons; by way of a descriptor, since a socket's path may have 107 bytes only."""
-        directory = os.open(self._request["run_dir"], os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        self._listener = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC)
-        old = os.umask(0o177)
-        try:
-            self._listener.bind(f"/proc/self/fd/{directory}/shim.sock")
-        finally:
-            os.umask(old)
-            os.close(directory)
-        self._listener.listen(8)
-        self._listener.setblocking(False)
-        self._loop.watch(self._listener.fileno(), select.EPOLLIN, self._accept)
-
-    def _record_pid(self) -> None:
-        assert self._launched is not None
-        pid = self._launched.pid
-        shim = os.getpid()
-        record = {"pid": pid, "start_time": start_time(pid), "shim": shim, "shim_start_time": start_time(shim)}
-        # With the layout: a later daemon may itself stand in another group and would look in the wrong place.
-        text = json.dumps({**record, "boot_id": boot_id(), "layout": machine_layout().to_json()})
-        path = f"{self._request['run_dir']}/init.pid"
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        os.write(fd, text.encode())
-        os.close(fd)
 
     def give_up(self, control: Channel, message: str, code: int) -> None:
         """The start failed: leave nothing, and say why."""
@@ -385,7 +362,7 @@ class Shim:
         self._loop.unwatch(entry.launched.pidfd)
         os.close(entry.launched.pidfd)
         _, status = os.waitpid(entry.launched.pid, 0)
-        entry.code = exit_code(status)
+        entry.code = exitrecord.exit_code(status)
         entry.finished = monotonic()
         if entry.pump is not None:
             # The code is told before the stream ends: a client asks for it as soon as it sees the end.
@@ -403,7 +380,7 @@ class Shim:
         _, status = os.waitpid(self._launched.pid, 0)
         self._exit = {
             "boot_id": boot_id(),
-            "code": exit_code(status),
+            "code": exitrecord.exit_code(status),
             "oom_killed": self._cgroup.oom_kills() > 0,
             "finished_at_ns": time_ns(),
             "error": "",
@@ -414,7 +391,7 @@ class Shim:
         for name, entry in list(self._execs.items()):
             if entry.code is None:
                 self._exec_exited(name)
-        record_exit(self._request["exit_path"], self._exit)
+        exitrecord.record(self._request["exit_path"], self._exit)
         if self._pump is not None:
             pump = self._pump
             pump.on_idle = lambda: None
@@ -473,29 +450,6 @@ class Shim:
             self._loop.call_at(monotonic() + timeout, lambda: self._signal(signal.SIGKILL, False))
 
 
-def exit_code(status: int) -> int:
-    """Docker's exit code of a wait status: 128+n for signal n."""
-    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
 def complain(id: str, error: Exception) -> None:
     """A line in the daemon's log."""
     os.write(2, f"container {id}: its cgroup cannot be removed: {getattr(error, 'message', None) or error}\n".encode())
-
-
-def record_exit(path: str, record: dict[str, Any]) -> None:
-    """Write the exit record over the file that was preallocated at start, so that a full disk cannot lose it.
-
-    Not synced: a record that a crash of the machine loses belongs to an earlier boot, whose containers are 255 anyway.
-    """
-    raw = json.dumps(record).encode().ljust(512)
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except FileNotFoundError:
-        return  # the container was removed by force meanwhile
-    try:
-        os.pwrite(fd, raw, 0)
-    except OSError:
-        pass
-    finally:
-        os.close(fd)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tiffin.runtime.attached import Client
 from tiffin.runtime.loop import Loop
-from tiffin.runtime.streams import LIMIT, Client, Pump
+from tiffin.runtime.streams import LIMIT, Pump
 
 MIB = 1 << 20
 DEADLINE_S = 10
