@@ -22,10 +22,9 @@ between readers is decided as in Go's archive/tar, because that is what made and
 from __future__ import annotations
 
 from tiffin.wire.tar import pax, sparse
+from tiffin.wire.tar.header import parse, verify
 from tiffin.wire.tar.layout import (
     BLOCK,
-    BLOCK_DEVICE,
-    CHAR_DEVICE,
     CONTIGUOUS,
     DIRECTORY,
     GNU_LONG_LINK,
@@ -41,7 +40,6 @@ from tiffin.wire.tar.layout import (
     ZERO_BLOCK,
     Entry,
     TarError,
-    checksums,
     padding,
     parse_number,
     parse_text,
@@ -190,13 +188,7 @@ class Reader:
         if not block[0] and block == ZERO_BLOCK:
             self._step = self._zero
             return None
-        try:
-            stated = parse_number(block[148:156], "checksum")
-        except TarError:
-            raise TarError("invalid tar header: this is not a tar archive, or it is damaged") from None
-        counted = sum(block) - sum(block[148:156]) + 256
-        if stated != counted and stated not in checksums(block):
-            raise TarError("invalid tar header: wrong checksum")
+        verify(block)
         kind = block[156:157]
         size = parse_number(block[124:136], "size")
         if size < 0:
@@ -243,7 +235,7 @@ class Reader:
         return None
 
     def _begin_entry(self, block: bytes, kind: bytes, size: int) -> Entry | None:
-        entry = _parse_header(block, kind, size)
+        entry = parse(block, kind, size)
         described: sparse.PaxSparse | None = None
         if self._global:
             pax.apply(entry, self._global.items())
@@ -397,30 +389,3 @@ class Reader:
         self._fragments = []
         self._step = self._skip
         return END_OF_ENTRY
-
-
-def _parse_header(block: bytes, kind: bytes, size: int) -> Entry:
-    """The fields of a header block whose checksum is right."""
-    entry = Entry(
-        parse_text(block[:100]),
-        kind,
-        parse_number(block[100:108], "mode"),
-        parse_number(block[108:116], "uid"),
-        parse_number(block[116:124], "gid"),
-        size,
-        parse_number(block[136:148], "mtime") * 1_000_000_000,
-    )
-    if block[157]:
-        entry.linkname = parse_text(block[157:257])
-    if block[257:262] == b"ustar":
-        if block[265]:
-            entry.uname = parse_text(block[265:297])
-        if block[297]:
-            entry.gname = parse_text(block[297:329])
-        if block[345] and block[262] == 0:  # GNU's magic goes on with a space, and has times where ustar has the prefix
-            width = 131 if block[508:512] == b"tar\0" else 155  # star keeps its times behind a shorter prefix
-            entry.name = parse_text(block[345 : 345 + width]) + b"/" + entry.name
-    if kind in (CHAR_DEVICE, BLOCK_DEVICE):
-        entry.devmajor = parse_number(block[329:337], "device")
-        entry.devminor = parse_number(block[337:345], "device")
-    return entry
