@@ -240,9 +240,15 @@ class Shim:
             if connect is not None:
                 await connect(fds[0], fds[1])
         except Exception as error:
-            self._channel.send({"op": "abort", "message": getattr(error, "message", None) or str(error)})
+            self._tell({"op": "abort", "message": getattr(error, "message", None) or str(error)})
             raise
-        self._channel.send({"op": "go"})
+        self._tell({"op": "go"})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        try:
+            self._channel.send(message)
+        except OSError:
+            pass  # it has failed meanwhile; its last words say why
 
     def _take_state(self, message: dict[str, Any]) -> None:
         self.pid = message["pid"]

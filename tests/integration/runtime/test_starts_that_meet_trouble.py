@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from container_house import House, Running, soon, until
+from container_house import House, Running, bind, soon, until
 
 from tiffin.runtime.supervisor import StartError
 
@@ -67,3 +67,11 @@ async def test_a_failed_attach_leaves_no_client_behind(house: House) -> None:
             0, b"", stdin=False, stdout=True, stderr=True, detach_keys=b"", multiplexed=True
         )
     assert not running.shim._clients
+
+
+async def test_a_start_that_fails_while_the_network_is_made_says_its_own_reason(house: House) -> None:
+    async def slow(_netns: int, _route: int) -> None:
+        await until(lambda: not house._processes(), "the shim has given up")
+
+    with pytest.raises(StartError, match="/not/there"):
+        await house.start(["true"], connect=slow, mounts=[bind("/not/there", "/mnt")])
