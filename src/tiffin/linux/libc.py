@@ -32,8 +32,8 @@ _COMMON = {
     "openat2": 437,
     "mount_setattr": 442,
 }
-_X86_64 = {"pivot_root": 155, "capset": 126, "seccomp": 317, "execveat": 322, "bpf": 321, "keyctl": 250}
-_AARCH64 = {"pivot_root": 41, "capset": 91, "seccomp": 277, "execveat": 281, "bpf": 280, "keyctl": 219}
+_X86_64 = {"clone": 56, "pivot_root": 155, "capset": 126, "seccomp": 317, "execveat": 322, "bpf": 321, "keyctl": 250}
+_AARCH64 = {"clone": 220, "pivot_root": 41, "capset": 91, "seccomp": 277, "execveat": 281, "bpf": 280, "keyctl": 219}
 
 SYS: dict[str, int] = {**_COMMON, **(_AARCH64 if MACHINE == "aarch64" else _X86_64)}
 

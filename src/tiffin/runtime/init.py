@@ -241,7 +241,18 @@ _SHOWN = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
 
 
 def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes | None, channel: Channel) -> None:
-    """The last steps, shared with exec: the process is inside, its streams are 0, 1 and 2; ends in execve.
+    """The last steps: the process is inside, its streams are 0, 1 and 2; ends in execve."""
+    if (score := process.get("oomScoreAdj")) is not None:
+        oom_score(score)
+    file, env = settle(process, user, group_add, bpf, channel)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    program.execute(file, process["args"], env)
+
+
+def settle(
+    process: dict[str, Any], user: str, group_add: list[str], bpf: bytes | None, channel: Channel
+) -> tuple[str, dict[str, str]]:
+    """Take on the limits, directory, identity and privileges of the program; its file and environment. As exec does.
 
     Everything else but the channel is closed before the first path of the image is looked at: a link in the image to
     /proc/self/fd/N would lead out, and execve resolves its path before it closes descriptors (CVE-2024-21626).
@@ -249,8 +260,6 @@ def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes 
     close_others(channel.fileno())
     who = identity.resolve(user, group_add, identity.read_rows("/etc/passwd"), identity.read_rows("/etc/group"))
     env = program.environment(process.get("env") or [], who.home)
-    if (score := process.get("oomScoreAdj")) is not None:
-        _oom_score(score)
     for fd in (0, 1, 2):
         terminal.give_to(fd, who.uid)
     privileges.set_limits(process.get("rlimits") or [])
@@ -266,8 +275,7 @@ def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes 
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     prctl(PR_SET_DUMPABLE, 0)
     privileges.drop(process, who, bpf)
-    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    program.execute(file, process["args"], env)
+    return file, env
 
 
 _DEFAULTED_SIGNALS = (
@@ -306,7 +314,8 @@ def _loopback_up() -> None:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
 
 
-def _oom_score(score: int) -> None:
+def oom_score(score: int) -> None:
+    """Set the caller's oom_score_adj, on the procfs that is mounted here."""
     fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, str(score).encode())

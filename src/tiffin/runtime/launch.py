@@ -172,6 +172,22 @@ def _go(channel: Channel) -> None:
         raise LaunchError(received[0]["failed"], received[0]["code"])
 
 
+def _go_in(channel: Channel, born: list[int]) -> None:
+    """Let the entrant bring forth the program, whose pid is added to `born`; the channel closes when it executes."""
+    channel.send({"go": True})
+    failure = None
+    while (received := channel.recv()) is not None:  # in any order: two processes speak
+        message = received[0]
+        if "program" in message:
+            born.append(message["program"])
+        else:
+            failure = LaunchError(message["failed"], message["code"])
+    if failure is None and len(born) < 2:
+        failure = LaunchError("the process died before it was inside the container", FAILED)
+    if failure is not None:
+        raise failure
+
+
 def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
     """Start another program in a running container (exec)."""
     process = request["process"]
@@ -186,8 +202,7 @@ def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
     born_in = None
     try:
         born_in = cgroup.open_v2_dir()
-        setns(init_pidfd, CLONE_NEWPID)
-        pid, pidfd = clone3(0, born_in)
+        entrant, pidfd = clone3(0, born_in)
     except OSError as error:
         stdio.close()
         ours.close()
@@ -195,27 +210,31 @@ def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
         if born_in is not None:
             os.close(born_in)
         raise LaunchError(f"cannot enter the container: {error}", FAILED) from None
-    if pid == 0:
+    if entrant == 0:
         ours.close()
         Entrant(request, theirs, cgroup, born_in is not None).run(init_pidfd, stdio.child, bpf)
     theirs.close()
     if born_in is not None:
         os.close(born_in)
     stdio.close_child()
+    os.close(pidfd)
+    born = [entrant]
     try:
         _, fds = _expect(ours, "ready")
         if fds:
             stdio.set_terminal(fds[0])
-        _go(ours)
+        _go_in(ours, born)
     except BaseException as error:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(pidfd)
+        for pid in born:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
         stdio.close()
         if isinstance(error, TimeoutError):
             raise LaunchError(f"the process was not inside the container within {ENTER_S:g} s", FAILED) from None
         raise
     finally:
         ours.close()
-    return Launched(pid, pidfd, stdio, [], {})
+    os.waitpid(entrant, 0)
+    program = born[1]
+    return Launched(program, os.pidfd_open(program), stdio, [], {})
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 from container_house import House, Running, soon, streams, until
 
+from tiffin.runtime.seccomp.compile import compile
+from tiffin.runtime.seccomp.resolve import native_arch, resolve
 from tiffin.runtime.supervisor import StartError
+from tiffin.spec.capabilities import DEFAULT
 
 
 async def sleeper(house: House, **options: object) -> Running:
@@ -167,6 +171,21 @@ async def test_orphans_of_an_exec_do_not_become_zombies_of_the_shim(house: House
             break
         await asyncio.sleep(0.02)
     assert await state() == b"gone\n"
+    await running.kill()
+
+
+@pytest.mark.parametrize("no_new_privileges", [False, True])
+async def test_run_and_exec_work_under_the_default_filter(house: House, no_new_privileges: bool) -> None:
+    path = f"{house.root}/filter"
+    Path(path).write_bytes(compile(resolve(None, DEFAULT, native_arch())))
+    process = {"noNewPrivileges": no_new_privileges}
+    running = await sleeper(house, seccomp_path=path, process=process)
+    for tty in (False, True):
+        code, out, _ = await running.exec_result(
+            ["sh", "-c", "grep Seccomp: /proc/self/status; unshare -m true 2>/dev/null && echo unshared; exit 3"],
+            tty=tty, user="cook", seccomp_path=path, process=process,
+        )  # fmt: skip
+        assert (code, out.split()) == (3, [b"Seccomp:", b"2"])
     await running.kill()
 
 
