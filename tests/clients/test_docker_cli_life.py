@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from datetime import UTC, datetime
 
@@ -270,6 +271,21 @@ def test_restarting_again_and_again_always_starts(house: DaemonHouse) -> None:
     for _ in range(15):
         house.ok("restart", "-t", "0", "again")
     assert house.state("again")["Running"]
+
+
+def test_ipc_of_another_container_and_of_the_host_are_shared(house: DaemonHouse) -> None:
+    house.ok("run", "-d", "--name", "sharer", "--ipc", "shareable", "busybox", "sleep", "1000")
+    house.ok("exec", "sharer", "sh", "-c", "echo here > /dev/shm/note")
+    assert house.ok("run", "--rm", "--ipc", "container:sharer", "busybox", "cat", "/dev/shm/note").strip() == "here"
+    theirs = house.ok("run", "--rm", "--ipc", "host", "busybox", "readlink", "/proc/self/ns/ipc")
+    assert theirs.strip() == os.readlink("/proc/self/ns/ipc")
+
+
+def test_an_exec_by_nobody_known_is_126(house: DaemonHouse) -> None:
+    background(house, "known")
+    done = house.docker("exec", "-u", "stranger", "known", "true")
+    assert done.returncode == 126
+    assert "unable to find user stranger: no matching entries in passwd file" in done.stdout + done.stderr
 
 
 def test_diff_and_cp_are_answered(house: DaemonHouse) -> None:

@@ -205,7 +205,8 @@ class Execs:
         try:
             handle = await shim.exec(entry.id, request, attachment)
         except Exception as failure:
-            self._ended(entry, int(getattr(failure, "exit_code", 126)))
+            code = int(getattr(failure, "exit_code", 126))
+            self._ended(entry, 126 if code == 125 else code)  # Docker's: 125 is for `run` alone
             raise
         if entry.code is None:
             entry.handle, entry.pid = handle, handle.pid

@@ -43,6 +43,7 @@ from tiffin.linux.mount import (
     open_tree,
 )
 from tiffin.runtime.inroot import open_target
+from tiffin.runtime.neighbour import clone_theirs, is_theirs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ class Mount:
         """Make the detached mount; runs in the namespaces of the container but with the host's root in view."""
         if self.fstype == "bind":
             flags = OPEN_TREE_CLONE | (AT_RECURSIVE if self.recursive else 0)
-            self.fd = open_tree(AT_FDCWD, self.source, flags)
+            theirs = is_theirs(self.source)
+            self.fd = clone_theirs(self.source, flags) if theirs else open_tree(AT_FDCWD, self.source, flags)
             self._apply_bind_attributes()
         else:
             self.fd = filesystem(self.fstype, self.source, self.data, self.set & ~self.clear)

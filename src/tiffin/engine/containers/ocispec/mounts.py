@@ -33,7 +33,6 @@ _SYS_RW = _mount("/sys", "sysfs", "sysfs", "nosuid", "noexec", "nodev", "rw")
 _CGROUP = _mount("/sys/fs/cgroup", "cgroup", "cgroup", "ro", "nosuid", "noexec", "nodev")
 _CGROUP_RW = _mount("/sys/fs/cgroup", "cgroup", "cgroup", "rw", "nosuid", "noexec", "nodev")
 _MQUEUE = _mount("/dev/mqueue", "mqueue", "mqueue", "nosuid", "noexec", "nodev")
-_HOST_MQUEUE = _mount("/dev/mqueue", "bind", "/dev/mqueue", "rbind", "rprivate")
 _HOST_SHM = _mount("/dev/shm", "bind", "/dev/shm", "rbind", "rprivate")
 
 
@@ -52,10 +51,10 @@ def _kernel(record: Record, ipc_pid: int | None) -> list[Json]:
     host = record.host_config
     found = [_PROC, _DEV, _PTS]
     found += [_SYS_RW, _CGROUP_RW] if host.privileged else [_SYS, _CGROUP]
+    found.append(_MQUEUE)  # of the IPC namespace that it is mounted in, the host's too
     if host.ipc_mode == "host":
-        return [*found, _HOST_MQUEUE, _HOST_SHM]
-    found.append(_MQUEUE)
-    if ipc_pid is not None:
+        found.append(_HOST_SHM)
+    elif ipc_pid is not None:
         found.append(_mount("/dev/shm", "bind", f"/proc/{ipc_pid}/root/dev/shm", "rbind", "rprivate"))
     elif host.ipc_mode != "none":
         size = f"size={host.shm_size}"
