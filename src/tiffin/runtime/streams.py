@@ -220,6 +220,8 @@ class Pump:
         if self.clients.pop(client.fd, None) is None:
             return
         self._loop.unwatch(client.fd)
+        if reason in ("gone", "stalled"):
+            self._last_input(client)
         if reason != "gone":
             hang_up(client.fd)
         os.close(client.fd)
@@ -238,6 +240,22 @@ class Pump:
         if data:
             self._input(client, data)
             return
+        client.stdin = False
+        if self._stdin_once:
+            self._close_stdin()
+
+    def _last_input(self, client: Client) -> None:
+        """What a client that takes nothing any more has still sent, and the end of its input."""
+        if not client.stdin or self._ended:
+            return
+        try:
+            for _ in range(LAST_READS):
+                data = os.read(client.fd, CHUNK)
+                if not data:
+                    break
+                self._input(client, data)
+        except OSError:
+            pass
         client.stdin = False
         if self._stdin_once:
             self._close_stdin()

@@ -243,6 +243,22 @@ def test_a_client_that_vanishes_with_bytes_to_take_frees_the_program(bench: Benc
     assert bench.fill(2 * MIB) == 2 * MIB
 
 
+@pytest.mark.parametrize("bench", [{"stdin_once": True}], indirect=True)
+def test_a_client_that_vanishes_with_unread_output_leaves_its_input_and_the_end_of_it(bench: Bench) -> None:
+    client = bench.client()
+    client.send(b"last words")
+    os.write(bench.out, b"nobody reads this")
+    bench.turn()
+    client.send(b", and more")
+    client.close()  # with unread bytes: a reset
+    os.write(bench.out, b"nor this")
+    bench.until(lambda: bench.gone)
+    got = b""
+    while data := os.read(bench.stdin, 100):  # ends, since the program's input is closed
+        got += data
+    assert got == b"last words, and more"
+
+
 def test_at_the_end_what_is_in_the_pipe_still_arrives(bench: Bench) -> None:
     client = bench.client(multiplexed=False)
     sent = bench.fill(4 * MIB)
