@@ -69,6 +69,22 @@ async def test_an_exec_on_a_terminal_has_its_size_and_resizes(house: House) -> N
     await running.kill()
 
 
+async def test_the_terminal_of_an_exec_controls_it(house: House) -> None:
+    running = await sleeper(house)
+    handle, peer = await running.exec(["sh", "-c", "echo up; exec sleep 1000"], tty=True, stdin=True, user="cook")
+    await peer.line_with(b"up")
+    await peer.send(b"\x03")
+    assert await soon(handle.exited) == 130
+    peer.close()
+    handle, peer = await running.exec(["sh", "-c", "echo $$; sleep 1000 & echo up; cat"], tty=True, stdin=True)
+    await peer.line_with(b"up")
+    await peer.send(b"\x04")
+    assert await soon(handle.exited) == 0
+    await peer.all()
+    peer.close()
+    await running.kill()
+
+
 @pytest.mark.parametrize(
     ("user", "expected"), [("cook", "1000 1001"), ("1234", "1234 0"), ("cook:audio", "1000 29"), ("7:8", "7 8")]
 )
