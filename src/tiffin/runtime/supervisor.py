@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 SHIM_DIED = "shim died"
 ID_LENGTH = 64
 CONNECT_S = 2.0
+KILL_S = 8.0  # for the shim's answer to a kill
 ADOPT_S = 10.0  # a shim that is starting an exec answers nobody meanwhile
 Connect = Callable[[int, int], Awaitable[None]]
 
@@ -117,6 +118,7 @@ class Shim:
         self.cleaned: asyncio.Future[None] = loop.create_future()
         self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
         self.on_gone: Callable[[], None] = lambda: None
+        self.on_stuck: Callable[[], None] = lambda: None
         self._channel = channel
         self._on_death = on_death
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
@@ -329,8 +331,13 @@ class Shim:
         await self._ask("resize", exec_id=exec_id, rows=rows, cols=cols)
 
     async def signal(self, sig: int, all: bool = False) -> None:
-        """Signal the first process, or every process of the container."""
-        await self._ask("signal", signal=sig, all=all)
+        """Signal the first process, or every process of the container. A kill works also when the shim is stuck."""
+        try:
+            async with asyncio.timeout(KILL_S if sig == signal.SIGKILL else None):
+                await self._ask("signal", signal=sig, all=all)
+        except TimeoutError:
+            log.warning("container %s: its shim does not answer and is killed with it", self.id)
+            self.on_stuck()
 
     async def freeze(self) -> None:
         """Stop all processes (docker pause)."""
@@ -444,6 +451,7 @@ class Supervisor:
                 self.clean(shim.id)
 
         shim.on_gone = gone
+        shim.on_stuck = lambda: self._kill_shim(shim.id)
         if shim.gone.done():
             gone()
 
@@ -496,6 +504,12 @@ class Supervisor:
         """The shim is gone without a word: its container goes with it."""
         self._end_remains(id)
         return Exit(137, False, time.time_ns(), SHIM_DIED)
+
+    def _kill_shim(self, id: str) -> None:
+        """The end of its connection is its death, and that its container's."""
+        record = self._read(id, "init.pid")
+        if record and record["boot_id"] == boot_id() and start_time(record["shim"]) == record["shim_start_time"]:
+            os.kill(record["shim"], signal.SIGKILL)
 
     def _end_remains(self, id: str) -> None:
         """Kill what is left in a container's cgroup and remove the group."""

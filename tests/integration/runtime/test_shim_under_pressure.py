@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 
 import pytest
 from container_house import House, Running, soon, until
 
+from tiffin.runtime import supervisor
 from tiffin.runtime.cgroup.group import Cgroup
 from tiffin.runtime.supervisor import StartError
 from tiffin.spawn.channel import Channel
@@ -138,3 +140,13 @@ async def test_a_shim_at_rest_uses_no_processor_time_whatever_its_clients_left_b
     typist.close()
     await running.kill()
     assert terminal.exited.done() or await soon(terminal.exited) == 137
+
+
+async def test_a_kill_ends_the_container_of_a_stuck_shim(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "KILL_S", 0.1)
+    running = await house.start(["sleep", "60"])
+    os.kill(running.shim_pid, signal.SIGSTOP)
+    await soon(running.shim.signal(9))
+    exit_ = await soon(running.shim.exited)
+    assert (exit_.code, exit_.error) == (137, "shim died")
+    await soon(running.shim.gone)
