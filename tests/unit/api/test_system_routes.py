@@ -165,6 +165,9 @@ def test_events_refuse_bounds_the_wrong_way_round(engine: System) -> None:
         ("POST", "/plugins/pull", 501, "plugins are not supported"),
         ("GET", "/containers/x/checkpoints", 501, "This experimental feature is disabled by default."),
         ("POST", "/session", 404, "page not found"),
+        ("POST", "/commit", 501, "committing containers is not supported yet"),
+        ("GET", "/containers/x/changes", 501, "showing changes"),
+        ("GET", "/v1.40/volumes", 501, "managing volumes is not supported yet"),
         ("POST", "/build", 501, "building images"),
     ],
 )
@@ -174,6 +177,12 @@ def test_what_is_absent_answers_in_dockers_words(
     answer = ask(engine, method, path)
     assert answer.status == status
     assert json.loads(answer.body)["message"].startswith(words)
+
+
+def test_there_is_nothing_to_prune_where_nothing_is_built(engine: System) -> None:
+    answer = ask(engine, "POST", "/v1.40/build/prune")
+    assert answer.status == 200
+    assert json.loads(answer.body) == {"CachesDeleted": None, "SpaceReclaimed": 0}
 
 
 def test_there_are_no_plugins(engine: System) -> None:
