@@ -22,12 +22,24 @@ from tiffin.engine.containers.store import RecordStore
 from tiffin.engine.containers.table import ContainerTable
 from tiffin.engine.events import Events
 from tiffin.errors import InvalidParameter, NotFound
+from tiffin.spec import platform as platform_spec
 from tiffin.spec.container import ContainerCreateRequest, HostConfig
 
 
 def run_config(document: Mapping[str, Any]) -> dict[str, Any]:
     """The `config` object of an image configuration, or the object itself."""
     return dict((document.get("config") or {}) if "rootfs" in document else document)
+
+
+def _provides(image: str, asked: str) -> bool:
+    """Whether an image of the platform `image` is what --platform asks for; a variant counts when both name one."""
+    try:
+        wanted = platform_spec.parse(asked)
+    except platform_spec.PlatformError as error:
+        raise InvalidParameter(str(error)) from None
+    has = platform_spec.parse(image)
+    same = (has.os, has.architecture) == (wanted.os, wanted.architecture)
+    return same and (not has.variant or not wanted.variant or has.variant == wanted.variant)
 
 
 class Created(NamedTuple):
@@ -76,7 +88,7 @@ class Creator:
         if not config.image:
             raise InvalidParameter("no image specified: a container is made from an image")
         image = self._images.resolve_for_create(config.image)
-        if platform and not image.platform.startswith(platform.split("/")[0]):
+        if platform and not _provides(image.platform, platform):
             raise NotFound(
                 f"image with reference {config.image} was found but does not provide "
                 f"the specified platform ({platform})"

@@ -117,6 +117,19 @@ def test_a_name_that_is_no_name_is_refused(name: str) -> None:
     )
 
 
+def test_the_image_is_of_the_platform_that_is_asked_for(tmp_path: Path) -> None:
+    async def told() -> None:
+        world = World(str(tmp_path))
+        request = decode_create(b'{"Image":"busybox"}')
+        with pytest.raises(NotFound, match="does not provide the specified platform"):
+            await world.containers.create(request, "", "linux/arm64")
+        with pytest.raises(InvalidParameter, match="invalid platform"):
+            await world.containers.create(request, "", "a/b/c/d")
+        await world.containers.create(request, "", "linux/amd64")
+
+    asyncio.run(told())
+
+
 def test_a_name_in_use_is_a_conflict_that_names_its_owner(tmp_path: Path) -> None:
     async def told() -> None:
         world = World(str(tmp_path))
