@@ -158,7 +158,7 @@ def test_stop_kill_start_and_restart(house: DaemonHouse) -> None:
     assert house.state("cycle")["Pid"] not in (0, before)
     assert house.ok("kill", "cycle") == "cycle"
     assert house.state("cycle")["ExitCode"] == 137
-    assert "is not running" in house.docker("kill", "cycle").stderr
+    assert "cannot kill container: cycle: container " in house.docker("kill", "cycle").stderr
     assert house.ok("stop", "cycle") == "cycle"
 
 
@@ -292,7 +292,7 @@ def test_diff_and_cp_are_answered(house: DaemonHouse) -> None:
     background(house, "changed")
     for command in (["diff", "changed"], ["port", "changed"]):
         done = house.docker(*command)
-        assert done.returncode == 0 or "page not found" in done.stderr, done.stderr
+        assert done.returncode == 0 or "is not supported yet" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("command", [["info"], ["version"], ["ps"], ["images"], ["network", "ls"]])

@@ -12,7 +12,7 @@ import msgspec
 from tiffin.api.http.request import Request
 from tiffin.api.http.response import Response, json_response
 from tiffin.api.router import Route
-from tiffin.errors import InvalidParameter, NotImplementedHere
+from tiffin.errors import InvalidParameter, NotImplementedHere, TiffinError
 from tiffin.spec.container import ContainerCreateRequest, decode_create
 
 BODY_LIMIT = 4 << 20  # a seccomp profile travels inside
@@ -144,7 +144,11 @@ class _Handlers:
         await self._backend.restart(request.vars["id"], _timeout(request), request.query.get("signal"))
 
     async def kill(self, request: Request) -> None:
-        await self._backend.kill(request.vars["id"], request.query.get("signal"))
+        id = request.vars["id"]
+        try:
+            await self._backend.kill(id, request.query.get("signal"))
+        except TiffinError as error:
+            raise type(error)(f"cannot kill container: {id}: {error.message}") from error
 
     async def pause(self, request: Request) -> None:
         await self._backend.pause(request.vars["id"])

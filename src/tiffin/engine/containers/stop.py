@@ -120,7 +120,7 @@ class Stopper:
 
     def _shim(self, container: Container) -> Shim:
         if container.shim is None:
-            raise Conflict(f"Container {container.id} is not running")
+            raise Conflict(f"container {container.id} is not running")
         return container.shim
 
     async def _signal(self, container: Container, shim: Shim, number: int) -> None:
@@ -140,7 +140,7 @@ class Stopper:
     async def _or_ended(self, container: Container, shim: Shim) -> None:
         """A shim that refused or went: the usual reason is that the container has just ended."""
         if await self._gone(container, shim, ENDING_SECONDS):
-            raise Conflict(f"Container {container.id} is not running") from None
+            raise Conflict(f"container {container.id} is not running") from None
 
     async def _gone(self, container: Container, shim: Shim, seconds: float | None) -> bool:
         """Whether this run has ended within that time (and the engine has noticed)."""

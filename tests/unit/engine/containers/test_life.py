@@ -157,7 +157,7 @@ def test_stop_uses_the_containers_own_signal(tmp_path: Path) -> None:
 def test_killing_what_does_not_run_is_a_conflict_in_dockers_words(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         id = await world.create("box")
-        with pytest.raises(Conflict, match=f"Container {id} is not running"):
+        with pytest.raises(Conflict, match=f"container {id} is not running"):
             await world.containers.kill("box")
         with pytest.raises(InvalidParameter, match="invalid signal: SIGNOPE"):
             await world.containers.kill("box", "SIGNOPE")

@@ -224,7 +224,7 @@ def test_a_pause_that_meets_the_end_says_that_nothing_runs(tmp_path: Path) -> No
         try:
             await world.containers.pause(id)
         except Conflict as error:
-            assert error.message == f"Container {id} is not running"
+            assert error.message == f"container {id} is not running"
         assert world.containers.table.get(id).status is Status.EXITED
 
     run(tmp_path, story)
