@@ -37,7 +37,7 @@ def render(template: str, strict: bool = True) -> str:
         ("{{.On}} {{.Ratio}} {{.Nil}}", "true 0.25 <no value>"),
         ("{{.List}} {{.Map}}", "[a b c] map[k.1:v1 k2:v2]"),
         ('{{index .Map "k.1"}} {{index .List 1}} {{(index .Rows 1).P}}', "v1 b 2"),
-        ('{{index .Map "none"}}', "<no value>"),
+        ('{{index .Map "none"}}|{{index .Nested "none"}}', "|<no value>"),
         ("{{range .List}}<{{.}}>{{end}}", "<a><b><c>"),
         ("{{range $i, $e := .List}}{{$i}}{{$e}} {{end}}", "0a 1b 2c "),
         ("{{range $k, $v := .Map}}{{$k}}={{$v}};{{end}}", "k.1=v1;k2=v2;"),

@@ -57,7 +57,8 @@ def _index(value: Any, *keys: Any) -> Any:
         if value is None or value is MISSING:
             raise ValueError("index of untyped nil")
         if isinstance(value, dict):
-            value = value.get(_text(key), MISSING)
+            # In a map of strings (labels, options) what is missing is Go's empty string.
+            value = value.get(_text(key), "" if all(isinstance(one, str) for one in value.values()) else MISSING)
         elif isinstance(value, (list, str)):
             if not isinstance(key, int) or isinstance(key, bool):
                 raise ValueError(f"cannot index slice/array with type {type_name(key)}")
