@@ -216,6 +216,8 @@ def _check_network(config: Config) -> None:
         raise ConfigError(f"invalid firewall mode {config.firewall!r}: auto or own-only")
     if config.mtu and config.mtu < 68:
         raise ConfigError(f"invalid MTU: {config.mtu}")
+    if config.bip and "/" not in config.bip:  # which would mean a network of one address
+        raise ConfigError(f"invalid bip: {config.bip!r}: not an address with a prefix length, like 172.30.0.1/16")
     _parsed("bip", ipaddress.IPv4Interface, config.bip)
     _parsed("fixed-cidr", ipaddress.IPv4Network, config.fixed_cidr)
     _parsed("default-gateway", ipaddress.IPv4Address, config.default_gateway)

@@ -47,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return asyncio.run(Daemon(config, arguments).run())
     except (ConfigError, TiffinError, OSError) as error:
-        print(f"failed to start daemon: {error}", file=sys.stderr)
+        said = str(error)
+        print(said if said.startswith("failed to start daemon") else f"failed to start daemon: {said}", file=sys.stderr)
         log.debug("failed to start daemon", exc_info=True)
         return 1
 

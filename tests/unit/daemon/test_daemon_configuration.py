@@ -55,6 +55,7 @@ def test_flags_are_read_in_every_way_that_pflag_reads_them() -> None:
         (["--log-level=loud"], "invalid logging level: loud"),
         (["--label=x"], "bad attribute format: x"),
         (["--bip=10.0.0.300/24"], "bip: "),
+        (["--bip=10.0.0.1"], "not an address with a prefix length"),
         (["--exec-opt=native.cgroupdriver=systemd"], "native.cgroupdriver option systemd not supported"),
         (["--default-runtime=crun"], "specified default runtime 'crun' does not exist"),
         (["--log-driver=syslog"], "logger: no log driver named 'syslog' is registered"),
