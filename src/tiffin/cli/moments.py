@@ -23,7 +23,8 @@ def query(options: Options) -> list[tuple[str, str]]:
         if not text.replace(".", "", 1).isdigit():
             try:
                 text = rfc3339.client_timestamp(text, now)
-            except ValueError as error:
-                raise InvalidParameter(f'invalid value for "{name}": {error}') from None
+            except ValueError:
+                problem = f'failed to parse value as time or duration: "{text}"'
+                raise InvalidParameter(f'invalid value for "{name}": {problem}') from None
         found.append((name, text))
     return found
