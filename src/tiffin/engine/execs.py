@@ -16,6 +16,7 @@ from typing import Any
 from tiffin.engine.containers.attach import detach_keys
 from tiffin.engine.containers.container import Container
 from tiffin.engine.containers.ocispec.build import SpecBuilder
+from tiffin.engine.containers.pending import refuse
 from tiffin.engine.containers.ports import Attachment, ExecHandle, FilterPath
 from tiffin.engine.containers.state import Status
 from tiffin.engine.containers.table import ContainerTable
@@ -103,6 +104,7 @@ class Execs:
             if attachment is None:
                 raise failure if isinstance(failure, TiffinError) else SystemFailure(message) from failure
             await _say(attachment, message)
+            refuse([attachment])
         finally:
             if attachment is not None:
                 os.close(attachment.fd)

@@ -75,15 +75,7 @@ class Attacher:
                 pending.keep(container, attachment)
                 keep = True
                 return
-            await shim.attach(
-                attachment.fd,
-                attachment.tail,
-                stdin=attachment.stdin,
-                stdout=attachment.stdout,
-                stderr=attachment.stderr,
-                detach_keys=attachment.detach_keys,
-                multiplexed=attachment.multiplexed,
-            )
+            await pending.give(shim, attachment)
         finally:
             if not keep:
                 os.close(attachment.fd)

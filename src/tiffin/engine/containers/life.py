@@ -79,7 +79,9 @@ class Life:
         try:
             shim = await self._run(container, early)
         except Exception as failure:
-            pending.close(pending.take(container))
+            late = pending.take(container)
+            pending.refuse([*early, *late])
+            pending.close(late)
             raise await self._failed(container, failure) from failure
         finally:
             pending.close(early)

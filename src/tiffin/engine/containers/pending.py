@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
+import socket
 from collections.abc import Iterable
 
 from tiffin.engine.containers.container import Container
 from tiffin.engine.containers.ports import Attachment, Shim
+
+log = logging.getLogger("tiffin.engine")
+LAST_READS = 64
 
 
 def keep(container: Container, attachment: Attachment) -> None:
@@ -28,18 +33,37 @@ async def hand_over(container: Container, shim: Shim) -> None:
     """To a shim that was being started when they came."""
     for attachment in take(container):
         try:
-            with contextlib.suppress(Exception):  # it has ended already: the end of the stream says so
-                await shim.attach(
-                    attachment.fd,
-                    attachment.tail,
-                    stdin=attachment.stdin,
-                    stdout=attachment.stdout,
-                    stderr=attachment.stderr,
-                    detach_keys=attachment.detach_keys,
-                    multiplexed=attachment.multiplexed,
-                )
+            await give(shim, attachment)
         finally:
             os.close(attachment.fd)
+
+
+async def give(shim: Shim, attachment: Attachment) -> None:
+    """To a shim, unless the container has just ended: then the end of the stream says so."""
+    try:
+        await shim.attach(
+            attachment.fd,
+            attachment.tail,
+            stdin=attachment.stdin,
+            stdout=attachment.stdout,
+            stderr=attachment.stderr,
+            detach_keys=attachment.detach_keys,
+            multiplexed=attachment.multiplexed,
+        )
+    except Exception as failure:
+        log.debug("container %s: a client came too late: %s", shim.id, failure)
+        refuse([attachment])
+
+
+def refuse(attachments: Iterable[Attachment]) -> None:
+    """Their container will not have them. What they sent is taken first: closing with unread input resets a peer."""
+    for attachment in attachments:
+        with socket.socket(fileno=os.dup(attachment.fd)) as connection, contextlib.suppress(OSError):
+            connection.setblocking(False)
+            connection.shutdown(socket.SHUT_RDWR)
+            for _ in range(LAST_READS):
+                if not connection.recv(1 << 16):
+                    break
 
 
 def close(attachments: Iterable[Attachment]) -> None:

@@ -109,4 +109,6 @@ class Remover:
                 waiter.set_result(result)
 
     def _drop_pending(self, container: Container) -> None:
-        pending.close(pending.take(container))
+        waiting = pending.take(container)
+        pending.refuse(waiting)
+        pending.close(waiting)

@@ -11,8 +11,10 @@ from typing import Any
 
 from engine_fakes import FakeShim, FakeStartError, World
 
+from tiffin.engine.containers.ports import Attachment
 from tiffin.engine.containers.state import Status
 from tiffin.errors import Conflict, SystemFailure, TiffinError
+from tiffin.spec.container import ExecConfig
 
 ASKED: dict[str, Any] = {"stdin": False, "stdout": True, "stderr": True, "keys": "", "logs": False, "stream": True}
 
@@ -226,5 +228,53 @@ def test_a_pause_that_meets_the_end_says_that_nothing_runs(tmp_path: Path) -> No
         except Conflict as error:
             assert error.message == f"container {id} is not running"
         assert world.containers.table.get(id).status is Status.EXITED
+
+    run(tmp_path, story)
+
+
+def test_a_client_that_typed_ahead_of_a_failing_start_reads_an_end_and_not_a_reset(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        id = await world.create("box")
+        ours = await attach(world, id)
+        ours.sendall(b"nobody will read this")
+        world.supervisor.refuse = FakeStartError("no", 125)
+        try:
+            await world.containers.start(id)
+        except SystemFailure as error:
+            assert error.message == "no"
+        assert ours.recv(1) == b""
+        ours.close()
+
+    run(tmp_path, story)
+
+
+def test_a_client_that_attaches_in_the_moment_of_the_end_reads_the_end(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        id = await world.create("box")
+        await world.containers.start(id)
+
+        async def ended(*_: Any, **__: Any) -> Any:
+            raise FakeStartError("the container's shim has ended", 125)
+
+        world.shim(id).attach = ended  # type: ignore[method-assign]
+        ours = await attach(world, id)
+        assert ours.recv(1) == b""
+        ours.close()
+
+    run(tmp_path, story)
+
+
+def test_an_exec_that_fails_tells_a_client_that_typed_ahead_why(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        id = await world.create("box")
+        await world.containers.start(id)
+        asked = ExecConfig(cmd=["missing"], attach_stdin=True, attach_stdout=True)
+        exec_id = world.containers.execs.create(id, asked)
+        ours, theirs = socket.socketpair()
+        ours.sendall(b"nobody will read this")
+        await world.containers.execs.start(exec_id, Attachment(theirs.detach(), stdin=True, stdout=True))
+        assert b"executable file not found" in ours.recv(1000)
+        assert ours.recv(1) == b""
+        ours.close()
 
     run(tmp_path, story)
