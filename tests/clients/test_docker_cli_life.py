@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -279,6 +280,13 @@ def test_ipc_of_another_container_and_of_the_host_are_shared(house: DaemonHouse)
     assert house.ok("run", "--rm", "--ipc", "container:sharer", "busybox", "cat", "/dev/shm/note").strip() == "here"
     theirs = house.ok("run", "--rm", "--ipc", "host", "busybox", "readlink", "/proc/self/ns/ipc")
     assert theirs.strip() == os.readlink("/proc/self/ns/ipc")
+
+
+def test_a_file_is_bound_and_a_missing_source_becomes_a_directory(house: DaemonHouse, tmp_path: Path) -> None:
+    (tmp_path / "note").write_text("a file\n")
+    mine, none = f"{tmp_path}/note:/note:ro", f"{tmp_path}/none/of/it:/made"
+    assert house.ok("run", "--rm", "-v", mine, "-v", none, "busybox", "cat", "/note") == "a file"
+    assert (tmp_path / "none/of/it").is_dir()
 
 
 def test_an_exec_by_nobody_known_is_126(house: DaemonHouse) -> None:

@@ -145,7 +145,8 @@ class Shim:
         self._cgroup = Cgroup.open(machine_layout(), request["cgroup_path"])
         exitrecord.reserve(request["exit_path"])
         for directory in request.get("create_sources") or ():
-            os.makedirs(directory, 0o755, exist_ok=True)
+            if not os.path.exists(directory):  # -v of a file is common (a socket, a configuration)
+                os.makedirs(directory, 0o755, exist_ok=True)
         begun = perf_counter_ns()
         rootfs = request["rootfs"]
         self._root_fd = overlay(rootfs["lower"], rootfs.get("upper"), rootfs.get("work"))
