@@ -123,7 +123,7 @@ class Life:
         self._events.publish(
             "container", "die", container.id, {**container.attributes(), "exitCode": str(code), "execDuration": "0"}
         )
-        self._resolve(container, WaitResult(code, message))
+        self._resolve(container, WaitResult(code))  # with an error the stock CLI logs it beside that of the start
         self._store.save_soon(container)
         if container.record.host_config.auto_remove:
             self._later(self._ended(container))
