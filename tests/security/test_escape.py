@@ -21,7 +21,7 @@ from container_house import House, Running, bind, mount
 
 import tiffin
 from tiffin.linux.libc import c_char_p, c_int, c_uint, libc
-from tiffin.runtime.supervisor import StartError
+from tiffin.runtime.shim_handle import StartError
 from tiffin.spawn.interpreter import real_interpreter
 from tiffin.spec.capabilities import DEFAULT
 from tiffin.spec.capabilities import known as names_known

@@ -20,7 +20,8 @@ from tiffin.runtime.cgroup import delegate
 from tiffin.runtime.cgroup.group import Cgroup
 from tiffin.runtime.cgroup.layout import discover
 from tiffin.runtime.program import LaunchError
-from tiffin.runtime.supervisor import ExecHandle, Exit, Shim, Supervisor
+from tiffin.runtime.shim_handle import ExecHandle, Exit, Shim
+from tiffin.runtime.supervisor import Supervisor
 from tiffin.spawn.client import Spawner
 from tiffin.spec.capabilities import DEFAULT
 from tiffin.spec.masked_paths import masked_paths, readonly_paths

@@ -11,7 +11,7 @@ from container_house import House, Running, soon, streams, until
 
 from tiffin.runtime.seccomp.compile import compile
 from tiffin.runtime.seccomp.resolve import native_arch, resolve
-from tiffin.runtime.supervisor import StartError
+from tiffin.runtime.shim_handle import StartError
 from tiffin.spec.capabilities import DEFAULT
 
 

@@ -10,7 +10,7 @@ from container_house import House, bind, mount
 
 from tiffin.linux.mount import AT_FDCWD, move_mount, umount2
 from tiffin.runtime import overlay
-from tiffin.runtime.supervisor import StartError
+from tiffin.runtime.shim_handle import StartError
 from tiffin.spec.masked_paths import masked_paths, readonly_paths
 
 LAYERS = 300

@@ -8,7 +8,7 @@ import os
 import pytest
 from container_house import House
 
-from tiffin.runtime.supervisor import StartError
+from tiffin.runtime.shim_handle import StartError
 
 
 async def test_output_and_error_come_apart_and_the_status_is_the_programs(house: House) -> None:

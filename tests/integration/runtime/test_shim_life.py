@@ -14,7 +14,8 @@ from container_house import Attachment, House, bind, soon, streams, until
 from tiffin.errors import TiffinError
 from tiffin.linux.libc import libc
 from tiffin.linux.namespaces import CLONE_NEWNET
-from tiffin.runtime.supervisor import SHIM_DIED, StartError, Supervisor
+from tiffin.runtime.shim_handle import StartError
+from tiffin.runtime.supervisor import SHIM_DIED, Supervisor
 
 
 async def test_an_adopted_container_goes_on_where_it_was(house: House) -> None:

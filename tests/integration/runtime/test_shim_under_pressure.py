@@ -12,7 +12,7 @@ from container_house import House, Running, soon, until
 
 from tiffin.runtime import supervisor
 from tiffin.runtime.cgroup.group import Cgroup
-from tiffin.runtime.supervisor import StartError
+from tiffin.runtime.shim_handle import StartError
 from tiffin.spawn.channel import Channel
 
 

@@ -9,7 +9,7 @@ import signal
 import pytest
 from container_house import House, Running, bind, soon, until
 
-from tiffin.runtime.supervisor import StartError
+from tiffin.runtime.shim_handle import StartError
 
 
 async def start_again(house: House, running: Running) -> Running:
