@@ -10,7 +10,7 @@ import socket
 import pytest
 from container_house import House, Running, soon, until
 
-from tiffin.runtime import supervisor
+from tiffin.runtime import shim_handle
 from tiffin.runtime.cgroup.group import Cgroup
 from tiffin.runtime.shim_handle import StartError
 from tiffin.spawn.channel import Channel
@@ -143,7 +143,7 @@ async def test_a_shim_at_rest_uses_no_processor_time_whatever_its_clients_left_b
 
 
 async def test_a_kill_ends_the_container_of_a_stuck_shim(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "KILL_S", 0.1)
+    monkeypatch.setattr(shim_handle, "KILL_S", 0.1)
     running = await house.start(["sleep", "60"])
     os.kill(running.shim_pid, signal.SIGSTOP)
     await soon(running.shim.signal(9))
