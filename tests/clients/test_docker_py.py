@@ -125,7 +125,12 @@ def test_attach_socket_with_half_close(client: docker.DockerClient) -> None:
     while chunk := stream._sock.recv(65536):
         frames += chunk
     stream.close()
-    assert frames == b"\x01\0\0\0\0\0\0\x0bsome input\n\x01\0\0\0\0\0\0\x04end\n"
+    output = b""
+    while frames:
+        header, size = frames[:4], int.from_bytes(frames[4:8])
+        assert header == b"\x01\0\0\0"
+        output, frames = output + frames[8 : 8 + size], frames[8 + size :]
+    assert output == b"some input\nend\n"
     assert container.wait()["StatusCode"] == 0
 
 

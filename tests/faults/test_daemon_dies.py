@@ -47,7 +47,7 @@ def test_containers_outlive_kill_9_and_are_told_of_afterwards(own_house: DaemonH
     follower = house.popen("docker", "attach", "--sig-proxy=false", "stays", stdin=subprocess.DEVNULL)
     assert follower.stdout is not None and follower.stderr is not None
     assert follower.stdout.readline().startswith(b"line ")
-    house.ok("exec", "stays", "rm", "/go")
+    house.docker("exec", "stays", "rm", "/go")
     follower.stdout.read()
     assert follower.wait(20) == 0
     follower.stdout.close()
