@@ -28,7 +28,7 @@ ALLOWED_SKIPS = (
     r"no block I/O weight",
     r"no description of Docker's API here .+",
     r"no VM without the Debian packages .+",
-    r"needs (dockerd|podman|runc|crun|firewall-cmd|ufw|iptables-legacy|ip6?tables)\b.*",
+    r"needs (docker|dockerd|podman|runc|crun|firewall-cmd|ufw|iptables-legacy|ip6?tables)\b.*",
     r"(needs|only in) the VM\b.*",
     *((r"needs root\b.*", r"a VM needs root") if os.geteuid() != 0 else ()),
 )

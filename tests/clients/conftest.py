@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -20,6 +21,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.root)
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip(reason="needs root"))
+            elif shutil.which("docker") is None:
+                item.add_marker(pytest.mark.skip(reason="needs docker (the stock CLI)"))
 
 
 @pytest.fixture(scope="session")

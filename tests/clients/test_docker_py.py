@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import socket
 import tarfile
 import threading
+import warnings
 from collections.abc import Iterator
 
 import docker
@@ -19,6 +21,13 @@ from daemon_house import DaemonHouse, until
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def abandoned_sockets_are_collected() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings(action="ignore", category=ResourceWarning):
+        gc.collect()
 
 
 @pytest.fixture
