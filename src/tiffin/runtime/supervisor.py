@@ -201,6 +201,10 @@ class Supervisor:
         except OSError as error:
             log.warning("container %s: its cgroup cannot be removed: %s", id, error)
 
+    def ran(self, id: str) -> bool:
+        """A shim got as far as recording its program's pid, and nobody cleaned up after it."""
+        return os.path.exists(f"{self.run_dir(id)}/init.pid")
+
     def lost(self, id: str) -> str:
         """What became of a container that ran when the last daemon saw it and has neither shim nor exit record:
         "shim died" in this boot, "" for another boot. Ends what may be left of it."""

@@ -98,6 +98,9 @@ class Supervisor(Protocol):
     async def settle(self, id: str) -> None:
         """Waits until a container that has ended holds no mount and no cgroup."""
 
+    def ran(self, id: str) -> bool:
+        """Whether a program was started of which no end has been taken note of."""
+
     def lost(self, id: str) -> str:
         """Ends what a dead shim left; "shim died" in this boot, "" when the machine was booted since."""
 

@@ -90,10 +90,10 @@ class Recovery:
         if left is not None and left.finished_at_ns <= record.state.finished_ns:
             left = None
         if left is None:
-            if not record.state.running:
+            if not record.state.running and not self._supervisor.ran(record.id):
                 return False
             left = self._concluded(record.id)
-        if record.state.status is Status.CREATED:
+        if not record.state.running:
             record.state.status = Status.RUNNING  # it started and ended before either was written
         self._life.exited(container, left)
         return True

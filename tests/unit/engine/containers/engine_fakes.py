@@ -108,6 +108,9 @@ class FakeSupervisor:
     async def settle(self, id: str) -> None:
         pass
 
+    def ran(self, id: str) -> bool:
+        return False
+
     def lost(self, id: str) -> str:
         return self.lost_reason
 
