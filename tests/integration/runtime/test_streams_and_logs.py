@@ -187,7 +187,7 @@ async def test_the_log_has_every_byte_also_without_a_reader(house: House) -> Non
 
 async def test_a_full_disk_costs_log_records_and_not_the_container(house: House) -> None:
     events: list[dict[str, object]] = []
-    request = house.request(["sh", "-c", "echo one; exit 6"])
+    request = house.request(["sh", "-c", "sleep 0.3; echo one; exit 6"])  # not before somebody listens
     request["log"] = {"path": "/dev/full", "max_size": -1, "max_file": 1}
     shim = await soon(house.supervisor.start(request, connect=None, attachments=[]))
     shim.on_event = events.append
