@@ -35,11 +35,13 @@ def read_rows(path: str) -> list[list[str]]:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
         return []
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            return []
+        text = os.read(fd, min(status.st_size, _MAX_FILE)).decode("utf-8", "surrogateescape")
+    finally:
         os.close(fd)
-        return []
-    with open(fd, "rb") as file:
-        text = file.read(_MAX_FILE).decode("utf-8", "surrogateescape")
     return [line.split(":") for line in text.split("\n") if line and not line.startswith("#")]
 
 

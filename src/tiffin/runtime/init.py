@@ -12,6 +12,7 @@ No module is imported from here on, nothing is logged, and no path of the image 
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # not `signal`: its Enums cost time and memory in each child
 import fcntl
 import json
 import os
@@ -270,17 +271,19 @@ def settle(
     file = program.find(process["args"][0], env.get("PATH", ""))
     if profile:
         _apply_profile(apparmor, profile)
-    for number in _DEFAULTED_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    for number in _IGNORED_HERE:
+        _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     prctl(PR_SET_DUMPABLE, 0)
     privileges.drop(process, who, bpf)
     return file, env
 
 
-_DEFAULTED_SIGNALS = (
-    signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGQUIT, signal.SIGXFSZ,
-    signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH,
+# execve puts handlers back to the default, but what is ignored stays ignored: by the interpreter, the shim, the spawner,
+# or whoever started the daemon.
+_IGNORED_HERE = (
+    _signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGQUIT, _signal.SIGCHLD,
+    _signal.SIGUSR1, _signal.SIGUSR2, _signal.SIGWINCH, _signal.SIGTSTP, _signal.SIGTTIN, _signal.SIGTTOU,
 )  # fmt: skip
 
 
