@@ -279,7 +279,7 @@ def settle(
     return file, env
 
 
-# execve puts handlers back to the default, but what is ignored stays ignored: by the interpreter, the shim, the spawner,
+# execve puts handlers back to the default, but what is ignored stays ignored: by interpreter, shim, spawner,
 # or whoever started the daemon.
 _IGNORED_HERE = (
     _signal.SIGPIPE, _signal.SIGXFSZ, _signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGQUIT, _signal.SIGCHLD,
