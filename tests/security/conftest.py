@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from async_tests import pytest_pyfunc_call
+
+__all__ = ["pytest_pyfunc_call"]
 
 HOUSE = Path(__file__).parent.parent / "integration" / "runtime" / "container_house.py"
 if "container_house" not in sys.modules:
@@ -50,17 +53,6 @@ def house(the_house: House, runner: asyncio.Runner) -> Iterator[House]:
     if left:
         runner.run(the_house.end_all())
     assert left == []
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run `async def` tests on the module's loop."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    runner: asyncio.Runner = pyfuncitem._request.getfixturevalue("runner")
-    runner.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-    return True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

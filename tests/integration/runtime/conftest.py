@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 from collections.abc import Iterator
 
 import pytest
 from container_house import House
+
+from async_tests import pytest_pyfunc_call
+
+__all__ = ["pytest_pyfunc_call"]
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +39,6 @@ def house(the_house: House, runner: asyncio.Runner) -> Iterator[House]:
         runner.run(the_house.end_all())
     assert left == []
     assert len(os.listdir("/proc/self/fd")) <= descriptors, "descriptors of the daemon's side are left open"
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run `async def` tests on the module's loop."""
-    if not inspect.iscoroutinefunction(pyfuncitem.obj):
-        return None
-    names = pyfuncitem._fixtureinfo.argnames
-    runner: asyncio.Runner = pyfuncitem._request.getfixturevalue("runner")
-    runner.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
-    return True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
