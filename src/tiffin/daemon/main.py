@@ -77,6 +77,13 @@ class Daemon:
             raise ConfigError("the daemon needs to be root")
         os.makedirs(self._config.exec_root, mode=0o711, exist_ok=True)
         pidfile = PidFile(self._config.pid_path)
+        try:
+            await self._serve()
+        finally:
+            pidfile.release()
+        return 0
+
+    async def _serve(self) -> None:
         locks = [lock_root(self._config.exec_root, 0o711), lock_root(self._config.data_root, 0o710)]
         stop = asyncio.Event()
         signals.install(asyncio.get_running_loop(), stop, self._reload, self._end)
@@ -95,8 +102,6 @@ class Daemon:
             await self._close()
             for lock in locks:
                 os.close(lock)
-            pidfile.release()
-        return 0
 
     def _end(self, number: signal.Signals) -> None:
         self._ended_by = number

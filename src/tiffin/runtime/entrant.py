@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tiffin.runtime.cgroup.group import Cgroup
+    from tiffin.runtime.seccomp.install import Prepared
     from tiffin.spawn.channel import Channel
 
 _ALL = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP
@@ -50,10 +51,10 @@ class Entrant:
         self._cgroup = cgroup
         self._in_v2 = in_v2
 
-    def run(self, init_pidfd: int, streams: tuple[int, int, int] | None, bpf: bytes | None) -> None:
+    def run(self, init_pidfd: int, streams: tuple[int, int, int] | None, seccomp: Prepared | None) -> None:
         """Become the program, or report why not."""
         try:
-            self._enter(init_pidfd, streams, bpf)
+            self._enter(init_pidfd, streams, seccomp)
         except program.LaunchError as error:
             self._channel.send({"failed": str(error), "code": error.code})
         except OSError as error:
@@ -63,7 +64,7 @@ class Entrant:
             self._channel.send({"failed": message, "code": program.FAILED})
         os._exit(1)
 
-    def _enter(self, init_pidfd: int, streams: tuple[int, int, int] | None, bpf: bytes | None) -> None:
+    def _enter(self, init_pidfd: int, streams: tuple[int, int, int] | None, seccomp: Prepared | None) -> None:
         self._cgroup.attach(0, v2=not self._in_v2)
         process = self._request["process"]
         if (score := process.get("oomScoreAdj")) is not None:
@@ -84,7 +85,7 @@ class Entrant:
             os._exit(1)
         os.umask(0o022)
         user, groups = self._request.get("user") or "", self._request.get("group_add") or []
-        file, env = settle(process, user, groups, bpf, self._channel)
+        file, env = settle(process, user, groups, seccomp, self._channel)
         if pid := clone_sibling():
             self._channel.send({"program": pid})
             os._exit(0)

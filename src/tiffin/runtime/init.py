@@ -18,7 +18,6 @@ import json
 import os
 import signal
 import socket
-import stat
 import struct
 from time import perf_counter_ns
 
@@ -46,7 +45,9 @@ from tiffin.linux.process import (
     sethostname,
 )
 from tiffin.runtime import copyup, devices, identity, mounts, privileges, program, terminal
+from tiffin.runtime.apparmor import apply_on_exec
 from tiffin.runtime.inroot import make_directories, open_in_root
+from tiffin.runtime.seccomp.install import Prepared, load
 from tiffin.spawn.channel import Channel
 
 TYPE_CHECKING = False
@@ -73,7 +74,7 @@ class Init:
         self._cgroup = cgroup
         self._in_v2 = in_v2
         self._trace: list[dict[str, Any]] = []
-        self._bpf: bytes | None = None
+        self._seccomp: Prepared | None = None
 
     def run(self, streams: tuple[int, int, int] | None) -> None:
         """Become the program, or report why not."""
@@ -84,8 +85,7 @@ class Init:
             self._namespaces()
             self._timed("cgroup", self._join_cgroup, self._cgroup.describe())
             if path := self._request.get("seccomp_path"):
-                with open(path, "rb") as file:
-                    self._bpf = file.read()
+                self._seccomp = load(path)
             self._timed("mounts", self._mounts, None)
             slave = self._console()
             received = self._channel.recv()
@@ -235,23 +235,25 @@ class Init:
         self._prepare_directory()
         os.close(self._root)
         user, groups = self._request.get("user") or "", self._request.get("group_add") or []
-        become(process, user, groups, self._bpf, self._channel)
+        become(process, user, groups, self._seccomp, self._channel)
 
 
 _SHOWN = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
 
 
-def become(process: dict[str, Any], user: str, group_add: list[str], bpf: bytes | None, channel: Channel) -> None:
+def become(
+    process: dict[str, Any], user: str, group_add: list[str], seccomp: Prepared | None, channel: Channel
+) -> None:
     """The last steps: the process is inside, its streams are 0, 1 and 2; ends in execve."""
     if (score := process.get("oomScoreAdj")) is not None:
         oom_score(score)
-    file, env = settle(process, user, group_add, bpf, channel)
+    file, env = settle(process, user, group_add, seccomp, channel)
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     program.execute(file, process["args"], env)
 
 
 def settle(
-    process: dict[str, Any], user: str, group_add: list[str], bpf: bytes | None, channel: Channel
+    process: dict[str, Any], user: str, group_add: list[str], seccomp: Prepared | None, channel: Channel
 ) -> tuple[str, dict[str, str]]:
     """Take on the limits, directory, identity and privileges of the program; its file and environment. As exec does.
 
@@ -265,17 +267,17 @@ def settle(
         terminal.give_to(fd, who.uid)
     privileges.set_limits(process.get("rlimits") or [])
     profile = process.get("apparmorProfile")
-    apparmor = _apparmor_file() if profile else -1
+    proc = mounts.filesystem("proc", "proc", [], 0) if profile else -1
     close_range(3, flags=CLOSE_RANGE_CLOEXEC)
     _enter_directory(process.get("cwd") or "/", who)
     file = program.find(process["args"][0], env.get("PATH", ""))
     if profile:
-        _apply_profile(apparmor, profile)
+        _apply_profile(proc, profile)
     for number in _IGNORED_HERE:
         _signal.signal(number, _signal.SIG_DFL)
     _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
     prctl(PR_SET_DUMPABLE, 0)
-    privileges.drop(process, who, bpf)
+    privileges.drop(process, who, seccomp)
     return file, env
 
 
@@ -328,29 +330,12 @@ def oom_score(score: int) -> None:
         os.close(fd)
 
 
-def _apply_profile(file: int, name: str) -> None:
-    """Name the profile of the next exec; a profile that is not loaded is ENOENT."""
+def _apply_profile(proc: int, name: str) -> None:
+    """Name the profile of the next exec on a procfs of our own; a profile that is not loaded is ENOENT."""
     try:
-        os.write(file, f"exec {name}".encode())
+        apply_on_exec(name, proc)
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise program.LaunchError(
             f"unable to apply apparmor profile: apparmor failed to apply profile {name}: {reason}"
         ) from None
-
-
-def _apparmor_file() -> int:
-    """The kernel's file for the profile of the next exec, on a real procfs of our own."""
-    proc = mounts.filesystem("proc", "proc", [], 0)
-    try:
-        for name in ("attr/apparmor/exec", "attr/exec"):
-            try:
-                fd = open_in_root(proc, f"/{os.getpid()}/{name}", os.O_WRONLY, links=False)
-            except FileNotFoundError:
-                continue
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise OSError(22, "not a procfs file")
-            return fd
-        raise OSError(2, "the kernel has no AppArmor attribute for this process")
-    finally:
-        os.close(proc)

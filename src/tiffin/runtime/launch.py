@@ -19,6 +19,7 @@ from tiffin.runtime.cgroup.group import Cgroup
 from tiffin.runtime.entrant import Entrant
 from tiffin.runtime.init import Init
 from tiffin.runtime.program import FAILED, LaunchError
+from tiffin.runtime.seccomp.install import load
 from tiffin.spawn.channel import pair
 
 TYPE_CHECKING = False
@@ -192,10 +193,8 @@ def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
     """Start another program in a running container (exec)."""
     process = request["process"]
     terminal = bool(process.get("terminal"))
-    bpf = None
-    if path := request.get("seccomp_path"):
-        with open(path, "rb") as file:
-            bpf = file.read()
+    path = request.get("seccomp_path")
+    seccomp = load(path) if path else None
     stdio = Stdio() if terminal else Stdio.pipes(bool(request.get("open_stdin")))
     ours, theirs = pair()
     ours.sock.settimeout(ENTER_S)
@@ -212,7 +211,7 @@ def enter(request: dict[str, Any], init_pidfd: int, cgroup: Cgroup) -> Launched:
         raise LaunchError(f"cannot enter the container: {error}", FAILED) from None
     if entrant == 0:
         ours.close()
-        Entrant(request, theirs, cgroup, born_in is not None).run(init_pidfd, stdio.child, bpf)
+        Entrant(request, theirs, cgroup, born_in is not None).run(init_pidfd, stdio.child, seccomp)
     theirs.close()
     if born_in is not None:
         os.close(born_in)

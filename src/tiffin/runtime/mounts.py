@@ -131,6 +131,13 @@ class Mount:
         elif option != "defaults":
             self.data.append(option)
 
+    def _mismatch(self) -> str:
+        return (
+            f'error mounting "{self.source}" to rootfs at "{self.destination}": not a directory: '
+            "Are you trying to mount a directory onto a file (or vice-versa)? "
+            "Check if the specified host path exists and is the expected type"
+        )
+
     def describe(self) -> str:
         """One line for the trace."""
         return f"{self.fstype} {self.source} on {self.destination}"
@@ -159,6 +166,8 @@ class Mount:
         try:
             if self.fstype != "proc":
                 self._keep_off_proc(root_fd, target)
+            if directory != stat.S_ISDIR(os.fstat(target).st_mode):
+                raise OSError(errno.ENOTDIR, self._mismatch())
             move_mount(self.fd, target)
         finally:
             os.close(target)
@@ -193,7 +202,8 @@ def filesystem(fstype: str, source: str, options: list[str], attributes: int) ->
         fsconfig_create(fs)
         return fsmount(fs, attributes)
     except OSError as error:
-        raise OSError(error.errno, f"mount {fstype}: {os.strerror(error.errno or 0)}") from error
+        at = f": {error.filename}" if error.filename else ""  # the option that the kernel refuses
+        raise OSError(error.errno, f"mount {fstype}: {os.strerror(error.errno or 0)}{at}") from error
     finally:
         os.close(fs)
 

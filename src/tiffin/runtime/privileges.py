@@ -11,26 +11,21 @@ import resource
 
 from tiffin.linux.capabilities import capset, clear_ambient, drop_bounding, last_cap
 from tiffin.linux.process import PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, prctl
-from tiffin.runtime.seccomp.install import install
-from tiffin.spec.capabilities import NUMBERS
+from tiffin.spec.capabilities import NUMBERS, to_mask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from tiffin.runtime.identity import Identity
+    from tiffin.runtime.seccomp.install import Prepared
 
 LAST_CAP = last_cap()
 
 
 def mask(names: list[str]) -> int:
     """The bit mask of capability names; names this kernel lacks are left out."""
-    bits = 0
-    for name in names:
-        number = NUMBERS.get(name)
-        if number is not None and number <= LAST_CAP:
-            bits |= 1 << number
-    return bits
+    return to_mask(name for name in names if NUMBERS.get(name, LAST_CAP + 1) <= LAST_CAP)
 
 
 def set_limits(rlimits: list[dict[str, Any]]) -> None:
@@ -47,7 +42,7 @@ def set_limits(rlimits: list[dict[str, Any]]) -> None:
             raise OSError(1, message) from error
 
 
-def drop(process: dict[str, Any], identity: Identity, bpf: bytes | None) -> None:
+def drop(process: dict[str, Any], identity: Identity, seccomp: Prepared | None) -> None:
     """Become the user with exactly the process's capabilities; afterwards only execve should follow.
 
     With no-new-privs off the filter is installed while CAP_SYS_ADMIN is still held, with it on at the very end: a
@@ -56,8 +51,8 @@ def drop(process: dict[str, Any], identity: Identity, bpf: bytes | None) -> None
     sets = process.get("capabilities") or {}
     no_new_privileges = bool(process.get("noNewPrivileges"))
     drop_bounding(mask(sets.get("bounding") or []), LAST_CAP)
-    if bpf is not None and not no_new_privileges:
-        install(bpf)
+    if seccomp is not None and not no_new_privileges:
+        seccomp.install()
     prctl(PR_SET_KEEPCAPS, 1)
     os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
@@ -69,5 +64,5 @@ def drop(process: dict[str, Any], identity: Identity, bpf: bytes | None) -> None
     capset(effective, permitted, 0)
     if no_new_privileges:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        if bpf is not None:
-            install(bpf)
+        if seccomp is not None:
+            seccomp.install()

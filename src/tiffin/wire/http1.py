@@ -87,11 +87,6 @@ class Response:
     def tail(self) -> bytes:
         return self._buffer if self.done else b""
 
-    @property
-    def reusable(self) -> bool:
-        """May the connection carry another request?"""
-        return self._state == DONE and not self._buffer and self.headers.get("connection", "").lower() != "close"
-
     def feed(self, data: bytes) -> bytes:
         """Take bytes off the wire; give the body bytes they bring."""
         if self._state == UNTIL_EOF:

@@ -171,10 +171,6 @@ class Request:
         """Answer `101 Switching Protocols` to `protocol` (h2c) and hand the connection over."""
         return await self._connection.hijack_switch(protocol)
 
-    async def hijack_with(self, head: bytes) -> Hijacked:
-        """Hand the connection over after writing `head`, a whole response head of the caller's making."""
-        return await self._connection.hijack(head)
-
 
 def _json_error(error: msgspec.MsgspecError) -> str:
     """Docker's prefix, then what is wrong and where."""

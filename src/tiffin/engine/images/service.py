@@ -56,11 +56,6 @@ class Images:
         """The layers of a container that exists already, top first: also when its image was removed by force."""
         return self._store.layers.lowerdirs(chain_id)
 
-    def name_of(self, image_id: str) -> str:
-        """What to show for an image id: its first tag, or the id."""
-        tags = inspect.tags_of(self._store.names(image_id)) if image_id in self._store.images else []
-        return tags[0] if tags else image_id
-
     def count(self) -> int:
         """How many images there are (info)."""
         return len(self._store.images)

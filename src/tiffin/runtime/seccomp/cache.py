@@ -1,7 +1,7 @@
 """Compiled filters on disk, so that a start reads 5 KB instead of compiling for some milliseconds.
 
     <dir>/                 0700
-      <sha256>.bpf         0600, an array of struct sock_filter; named by what went in
+      <sha256>[-<flags>].bpf    0600, an array of struct sock_filter; named by what went in, flags in hex
 
 The name covers the OCI document (which has profile, capabilities and architectures in it), libseccomp's version and
 COMPILER, so nothing is ever invalidated: what changed has another name. Files appear by rename, whole or not at all.
@@ -13,13 +13,13 @@ import hashlib
 import json
 import os
 
+from tiffin.errors import InvalidParameter
 from tiffin.linux import libseccomp
 from tiffin.runtime.seccomp.compile import compile
-from tiffin.runtime.seccomp.resolve import native_arch, resolve
+from tiffin.runtime.seccomp.install import filter_flags
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from typing import Any
 
 COMPILER = 1  # raised when compile.py or bpf.py give another program for the same document
@@ -28,34 +28,28 @@ COMPILER = 1  # raised when compile.py or bpf.py give another program for the sa
 class FilterCache:
     """Programs by document. One instance per daemon; several threads or daemons may share a directory."""
 
-    __slots__ = ("_defaults", "_directory")
+    __slots__ = ("_directory",)
 
     def __init__(self, directory: str) -> None:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._directory = directory
-        self._defaults: dict[frozenset[str], tuple[dict[str, Any], str]] = {}
-
-    def default_for(self, caps: Collection[str]) -> tuple[dict[str, Any], str]:
-        """The default profile for these capabilities as linux.seccomp, and its program's path.
-
-        Remembered, since almost every container asks for the same and resolving takes 0.6 ms: do not change the
-        document, it is everybody's.
-        """
-        key = frozenset(caps)
-        found = self._defaults.get(key)
-        if found is None or not _whole(found[1]):
-            document = resolve(None, key, native_arch())
-            found = self._defaults[key] = (document, self.path_for(document))
-        return found
 
     def path_for(self, oci_seccomp: dict[str, Any]) -> str:
         """The path of the compiled program, compiled now if it is not there. Errors are compile()'s."""
         text = json.dumps(oci_seccomp, sort_keys=True, separators=(",", ":"))
         key = hashlib.sha256(f"{COMPILER}\0{libseccomp.version()}\0{text}".encode()).hexdigest()
-        path = f"{self._directory}/{key}.bpf"
+        flags = _flags(oci_seccomp.get("flags"))
+        path = f"{self._directory}/{key}-{flags:x}.bpf" if flags else f"{self._directory}/{key}.bpf"
         if not _whole(path):
             _write(path, compile(oci_seccomp))
         return path
+
+
+def _flags(names: list[str] | None) -> int:
+    try:
+        return filter_flags(names)
+    except KeyError as error:
+        raise InvalidParameter(f"seccomp flag {error.args[0]!r} is not known or not supported") from None
 
 
 def _whole(path: str) -> bool:

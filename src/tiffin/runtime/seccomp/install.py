@@ -8,6 +8,7 @@ no_new_privs it is the very last call before execve.
 from __future__ import annotations
 
 import ctypes
+import os
 
 from tiffin.linux.libc import c_uint, c_void_p, declare, raise_errno
 
@@ -35,23 +36,39 @@ class SockFprog(ctypes.Structure):
 class Prepared:
     """A program in memory that ctypes owns, made while memory may still be allocated; `install` only calls."""
 
-    __slots__ = ("_address", "_buffer", "_flags", "_program")
+    __slots__ = ("_address", "_buffer", "_program", "flags")
 
     def __init__(self, bpf: bytes, flags: int = 0) -> None:
         self._buffer = ctypes.create_string_buffer(bpf, len(bpf))
         self._program = SockFprog(len(bpf) // 8, ctypes.addressof(self._buffer))
         self._address = ctypes.addressof(self._program)
-        self._flags = flags
+        self.flags = flags
+
+    @property
+    def bpf(self) -> bytes:
+        """The program."""
+        return self._buffer.raw
 
     def install(self) -> None:
         """seccomp(SECCOMP_SET_MODE_FILTER) for the calling thread and what it becomes; irrevocable."""
-        if _seccomp(SECCOMP_SET_MODE_FILTER, self._flags, self._address) != 0:
+        if _seccomp(SECCOMP_SET_MODE_FILTER, self.flags, self._address) != 0:
             raise_errno("seccomp")
 
 
 def install(bpf: bytes, flags: int = 0) -> None:
     """Install a program at once; OSError EACCES without CAP_SYS_ADMIN and no_new_privs, EINVAL for a bad program."""
     Prepared(bpf, flags).install()
+
+
+def load(path: str) -> Prepared:
+    """What FilterCache keeps: `<hash>[-<flags in hex>].bpf`."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        bpf = os.read(fd, os.fstat(fd).st_size)
+    finally:
+        os.close(fd)
+    _, _, flags = path.rpartition("/")[2].removesuffix(".bpf").partition("-")
+    return Prepared(bpf, int(flags or "0", 16))
 
 
 def filter_flags(names: Iterable[str] | None) -> int:

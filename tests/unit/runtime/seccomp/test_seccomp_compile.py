@@ -14,7 +14,7 @@ from tiffin.linux import libseccomp
 from tiffin.runtime.seccomp import cache
 from tiffin.runtime.seccomp.cache import FilterCache
 from tiffin.runtime.seccomp.compile import compile
-from tiffin.runtime.seccomp.install import SockFprog, filter_flags
+from tiffin.runtime.seccomp.install import SockFprog, filter_flags, load
 from tiffin.runtime.seccomp.resolve import native_arch, resolve
 from tiffin.spec.capabilities import DEFAULT
 
@@ -88,14 +88,14 @@ def test_a_program_is_compiled_once_and_kept_private(tmp_path: Any, monkeypatch:
     assert FilterCache(f"{tmp_path}/filters").path_for(profile()) == path
 
 
-def test_the_default_profile_is_resolved_once_per_set_of_capabilities(tmp_path: Any) -> None:
+def test_a_profiles_flags_come_back_with_its_program(tmp_path: Any) -> None:
     kept = FilterCache(str(tmp_path))
-    document, path = kept.default_for(DEFAULT)
-    assert kept.default_for(sorted(DEFAULT)) == (document, path)
-    assert kept.default_for(DEFAULT)[0] is document
-    assert kept.path_for(resolve(None, DEFAULT, native_arch())) == path
-    os.unlink(path)
-    assert os.path.exists(kept.default_for(DEFAULT)[1])
+    flagged = {**profile(), "flags": ["SECCOMP_FILTER_FLAG_LOG"]}
+    program = compile(profile())
+    assert (load(kept.path_for(profile())).flags, load(kept.path_for(profile())).bpf) == (0, program)
+    assert (load(kept.path_for(flagged)).flags, load(kept.path_for(flagged)).bpf) == (2, program)
+    with pytest.raises(InvalidParameter, match="seccomp flag 'SECCOMP_FILTER_FLAG_NEW_LISTENER'"):
+        kept.path_for({**profile(), "flags": ["SECCOMP_FILTER_FLAG_NEW_LISTENER"]})
 
 
 def test_other_documents_and_other_libraries_have_other_programs(
