@@ -83,6 +83,7 @@ def test_an_attached_client_keeps_its_stream_through_kill_9(own_house: DaemonHou
     assert client.stdin is not None and client.stdout is not None and client.stderr is not None
     client.stdin.write(b"before\n")
     assert client.stdout.readline() == b"got before\n"
+    until(lambda: house.ok("ps", "-q"), what="the start is answered: the stream may be faster than that")
     house.end(signal.SIGKILL)
     client.stdin.write(b"after\n")
     assert client.stdout.readline() == b"got after\n"
